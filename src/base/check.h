@@ -11,7 +11,8 @@ namespace tidemill::base {
 
 }  // namespace tidemill::base
 
-// Our own bug: on in release too, because a control plane that restarts from its log is safer than one
-// that guesses. Never for input from outside; not in proxy, whose requests must not share a fate.
+// Our own bug: on in release too, because a control plane that restarts from its log is safer than
+// one that guesses. Never for input from outside; not in proxy, whose requests must not share a
+// fate.
 #define CHECK(expression) \
-    ((expression) ? static_cast<void>(0) : ::tidemill::base::check_failed(#expression))
+  ((expression) ? static_cast<void>(0) : ::tidemill::base::check_failed(#expression))
