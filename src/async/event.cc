@@ -3,10 +3,10 @@
 namespace tidemill::async {
 
 void Event::set() {
-  set_ = true;
-  while (Ready* waiter = waiters_.pop_front()) {
-    loop_.post(*waiter);
-  }
+    set_ = true;
+    while (Ready* waiter = waiters_.pop_front()) {
+        loop_.post(*waiter);
+    }
 }
 
 }  // namespace tidemill::async

@@ -15,4 +15,4 @@ namespace tidemill::base {
 // one that guesses. Never for input from outside; not in proxy, whose requests must not share a
 // fate.
 #define CHECK(expression) \
-  ((expression) ? static_cast<void>(0) : ::tidemill::base::check_failed(#expression))
+    ((expression) ? static_cast<void>(0) : ::tidemill::base::check_failed(#expression))

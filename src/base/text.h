@@ -11,7 +11,7 @@
 namespace tidemill::base {
 
 constexpr char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 std::string lower(std::string_view text);
 // Equal but for the case of ASCII letters.
@@ -25,12 +25,12 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 // overflow; nothing otherwise.
 template <std::integral T>
 std::optional<T> parse_number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
-    return std::nullopt;
-  }
-  return value;
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+        return std::nullopt;
+    }
+    return value;
 }
 
 // How many single-character edits (insert, delete, replace) turn a into b; for "did you mean".

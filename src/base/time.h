@@ -17,31 +17,33 @@ using namespace std::chrono_literals;
 // A monotonic point in time; means nothing outside this boot of this machine. Deadlines, windows
 // and leases are Instants. Where it comes from is host::Clock's business.
 struct Instant {
-  std::int64_t ns = 0;
+    std::int64_t ns = 0;
 
-  static constexpr Instant never() { return {INT64_MAX}; }
+    static constexpr Instant never() { return {INT64_MAX}; }
 
-  friend constexpr auto operator<=>(Instant, Instant) = default;
-  // Saturates at never(), so that "now + no limit" is never().
-  friend constexpr Instant operator+(Instant at, Duration span) {
-    std::int64_t sum = 0;
-    if (__builtin_add_overflow(at.ns, span.count(), &sum)) {
-      return never();
+    friend constexpr auto operator<=>(Instant, Instant) = default;
+    // Saturates at never(), so that "now + no limit" is never().
+    friend constexpr Instant operator+(Instant at, Duration span) {
+        std::int64_t sum = 0;
+        if (__builtin_add_overflow(at.ns, span.count(), &sum)) {
+            return never();
+        }
+        return {sum};
     }
-    return {sum};
-  }
-  friend constexpr Instant operator-(Instant at, Duration span) { return {at.ns - span.count()}; }
-  friend constexpr Duration operator-(Instant a, Instant b) { return Duration(a.ns - b.ns); }
+    friend constexpr Instant operator-(Instant at, Duration span) { return {at.ns - span.count()}; }
+    friend constexpr Duration operator-(Instant a, Instant b) { return Duration(a.ns - b.ns); }
 };
 
 // A calendar point in time (nanoseconds since 1970, UTC); for objects, logs and certificates only,
 // since it may jump.
 struct WallTime {
-  std::int64_t ns = 0;
+    std::int64_t ns = 0;
 
-  friend constexpr auto operator<=>(WallTime, WallTime) = default;
-  friend constexpr WallTime operator+(WallTime at, Duration span) { return {at.ns + span.count()}; }
-  friend constexpr Duration operator-(WallTime a, WallTime b) { return Duration(a.ns - b.ns); }
+    friend constexpr auto operator<=>(WallTime, WallTime) = default;
+    friend constexpr WallTime operator+(WallTime at, Duration span) {
+        return {at.ns + span.count()};
+    }
+    friend constexpr Duration operator-(WallTime a, WallTime b) { return Duration(a.ns - b.ns); }
 };
 
 // RFC 3339 in UTC with whole seconds, as Kubernetes writes it: "2026-11-20T23:20:00Z".
