@@ -23,8 +23,8 @@ public:
 
     std::string_view held() const { return {data_.get() + begin_, end_ - begin_}; }
     void consume(std::size_t bytes) { begin_ += bytes; }
-    // Waits for more bytes behind those held. False at the end of the stream. Errors: exhausted (the
-    // buffer is full), deadline, unavailable.
+    // Waits for more bytes behind those held. False at the end of the stream. Errors: exhausted
+    // (the buffer is full), deadline, unavailable.
     async::Task<base::Result<bool>> fill();
     host::Stream& stream() { return stream_; }
 
@@ -44,8 +44,8 @@ public:
     // The next piece, at most 64 KiB; nothing at the end. Errors: invalid (bad chunking),
     // unavailable (cut short), deadline.
     async::Task<base::Result<std::optional<std::string>>> next();
-    // All that is left. Errors: exhausted (more than `bytes_max`; nothing more was read), and those of
-    // next().
+    // All that is left. Errors: exhausted (more than `bytes_max`; nothing more was read), and those
+    // of next().
     async::Task<base::Result<std::string>> read_all(std::uint64_t bytes_max);
     bool done() const { return done_.is_set(); }
     // Goes on when the body has been read to its end.

@@ -22,8 +22,7 @@ async::Task<base::Result<std::unique_ptr<ClientConnection>>> ClientConnection::o
     base::Instant deadline) {
     CO_TRY(auto stream, co_await host.network.connect(std::move(address), deadline));
     if (adapter != nullptr) {
-        auto wrapped =
-            co_await adapter->wrap(std::move(stream), std::move(server_name), deadline);
+        auto wrapped = co_await adapter->wrap(std::move(stream), std::move(server_name), deadline);
         if (!wrapped) {
             co_return std::unexpected(std::move(wrapped).error());
         }
@@ -52,7 +51,8 @@ async::Task<base::Status> ClientConnection::send_request(ClientRequest& request)
     }
     writer.end();
     if (writer.fault() != wire::WriteFault::none) {
-        co_return fail(Code::invalid, "http: a request field holds a control character or is too long");
+        co_return fail(Code::invalid,
+                       "http: a request field holds a control character or is too long");
     }
     if (!request.body_source) {
         bytes += request.body;
@@ -82,9 +82,9 @@ async::Task<base::Result<ClientResponse>> ClientConnection::send(ClientRequest r
         reusable_ = false;
         co_return std::unexpected(std::move(sent).error());
     }
-    // A server that refuses a body answers and closes: what broke our writing has an answer to read.
-    const auto answer_to =
-        request.method == "HEAD" ? wire::AnswerTo::head : wire::AnswerTo::other;
+    // A server that refuses a body answers and closes: what broke our writing has an answer to
+    // read.
+    const auto answer_to = request.method == "HEAD" ? wire::AnswerTo::head : wire::AnswerTo::other;
     wire::HeadLimits limits;
     limits.head_bytes = head_bytes_max;
     for (;;) {
@@ -121,8 +121,8 @@ async::Task<base::Result<ClientResponse>> ClientConnection::send(ClientRequest r
         for (const auto& header : head.headers) {
             response.headers.add(std::string(header.name), std::string(header.value));
         }
-        reusable_ = sent.has_value() && head.keep_alive &&
-                    head.framing.kind != wire::BodyKind::until_close;
+        reusable_ =
+            sent.has_value() && head.keep_alive && head.framing.kind != wire::BodyKind::until_close;
         response.body_ = std::make_unique<BodyReader>(buffer_, head.framing);
         buffer_.consume(outcome.consumed);
         co_return response;

@@ -1,5 +1,5 @@
-// An HTTP/1.1 client for our own talk with servers: the CLI with the API, probes with apps, images with
-// registries. One connection per exchange chain; no redirects, no cookies.
+// An HTTP/1.1 client for our own talk with servers: the CLI with the API, probes with apps, images
+// with registries. One connection per exchange chain; no redirects, no cookies.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,8 @@ struct ClientRequest {
     std::string host;          // the Host field
     Headers headers;
     std::string body;
-    // Instead of `body`: called for piece after piece until it gives an empty optional; sent chunked.
+    // Instead of `body`: called for piece after piece until it gives an empty optional; sent
+    // chunked.
     std::function<async::Task<base::Result<std::optional<std::string>>>()> body_source;
 };
 
@@ -48,9 +49,10 @@ public:
         host::Host& host, host::Address address, StreamAdapter* adapter, std::string server_name,
         base::Instant deadline);
 
-    // Sends `request` and reads the head of the answer; the deadline covers that and, until changed,
-    // the body. The last response's body must have been read. An error answer that arrives while the
-    // request is still being sent is returned. Errors: unavailable, deadline, invalid (not HTTP).
+    // Sends `request` and reads the head of the answer; the deadline covers that and, until
+    // changed, the body. The last response's body must have been read. An error answer that arrives
+    // while the request is still being sent is returned. Errors: unavailable, deadline, invalid
+    // (not HTTP).
     async::Task<base::Result<ClientResponse>> send(ClientRequest request, base::Instant deadline);
     // For answers that go on for long, such as a watch: from now on only this deadline counts.
     void set_deadline(base::Instant at);

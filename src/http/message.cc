@@ -7,9 +7,8 @@
 namespace tidemill::http {
 
 void Headers::set(std::string_view name, std::string value) {
-    std::erase_if(fields_, [&](const auto& field) {
-        return base::equals_ignoring_case(field.first, name);
-    });
+    std::erase_if(fields_,
+                  [&](const auto& field) { return base::equals_ignoring_case(field.first, name); });
     fields_.emplace_back(std::string(name), std::move(value));
 }
 
@@ -23,9 +22,8 @@ std::string_view Headers::get(std::string_view name) const {
 }
 
 bool Headers::has(std::string_view name) const {
-    return std::ranges::any_of(fields_, [&](const auto& field) {
-        return base::equals_ignoring_case(field.first, name);
-    });
+    return std::ranges::any_of(
+        fields_, [&](const auto& field) { return base::equals_ignoring_case(field.first, name); });
 }
 
 namespace {
@@ -39,8 +37,8 @@ int digit(char c) {
 }
 
 bool is_unreserved(char c) {  // RFC 3986 section 2.3
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 }  // namespace
@@ -90,10 +88,9 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
             continue;
         }
         const auto equals = part.find('=');
-        parameters.emplace_back(decode(part.substr(0, equals)),
-                                equals == std::string_view::npos
-                                    ? std::string()
-                                    : decode(part.substr(equals + 1)));
+        parameters.emplace_back(
+            decode(part.substr(0, equals)),
+            equals == std::string_view::npos ? std::string() : decode(part.substr(equals + 1)));
     }
     return parameters;
 }

@@ -16,7 +16,9 @@ using base::fail;
 
 constexpr std::size_t head_out_bytes_max = 64U << 10;
 
-bool has_body(int status) { return status >= 200 && status != 204 && status != 304; }
+bool has_body(int status) {
+    return status >= 200 && status != 204 && status != 304;
+}
 
 }  // namespace
 
@@ -133,8 +135,7 @@ async::Task<void> run_handler(Handler& handler, Request& request, Answer& answer
 }
 
 // Waits until the peer sends something or goes away while its answer is being made.
-async::Task<void> watch_peer(Request& request, ReadBuffer& buffer, async::Event& over,
-                             bool& gone) {
+async::Task<void> watch_peer(Request& request, ReadBuffer& buffer, async::Event& over, bool& gone) {
     // Before that, the handler waits on the same edge.
     co_await request.body.finished();
     if (!buffer.held().empty()) {
@@ -151,8 +152,8 @@ async::Task<void> watch_peer(Request& request, ReadBuffer& buffer, async::Event&
 
 async::Task<void> Server::converse(std::unique_ptr<host::Stream> stream, StreamAdapter* adapter) {
     if (adapter != nullptr) {
-        auto wrapped = co_await adapter->wrap(std::move(stream), {},
-                                              host_.loop.now() + limits_.head_deadline);
+        auto wrapped =
+            co_await adapter->wrap(std::move(stream), {}, host_.loop.now() + limits_.head_deadline);
         if (!wrapped) {
             co_return;
         }

@@ -68,8 +68,9 @@ private:
 class Handler {
 public:
     virtual ~Handler() = default;
-    // Answers through `answer`. Cancelled (dropped) when the client goes away, once the request's body
-    // has been read. An answer left unfinished is cut, so that the client sees that it is not whole.
+    // Answers through `answer`. Cancelled (dropped) when the client goes away, once the request's
+    // body has been read. An answer left unfinished is cut, so that the client sees that it is not
+    // whole.
     virtual async::Task<void> handle(Request& request, Answer& answer) = 0;
 };
 
