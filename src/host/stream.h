@@ -100,6 +100,10 @@ private:
 class Stream {
 public:
     explicit Stream(async::Loop& loop) : loop_(loop), read_timer_(*this), write_timer_(*this) {}
+    // A stream over `inner`, such as TLS, whose reads are blocked just when inner's are: waits for
+    // reading and their deadlines are inner's.
+    explicit Stream(Stream& inner)
+        : loop_(inner.loop_), read_through_(&inner), read_timer_(*this), write_timer_(*this) {}
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
     virtual ~Stream() = default;
@@ -117,12 +121,20 @@ public:
     }
 
     // Go on when an attempt is worth making: bytes, end, failure or a passed deadline.
-    Edge::Wait readable() { return Edge::Wait(read_edge_); }
+    Edge::Wait readable() {
+        return read_through_ != nullptr ? read_through_->readable() : Edge::Wait(read_edge_);
+    }
     Edge::Wait writable() { return Edge::Wait(write_edge_); }
 
     // After `at`, attempts in that direction end with Kind::deadline and waiters go on. Cheap:
     // setting one stores a number unless it is earlier than the timer that is armed.
-    void set_read_deadline(base::Instant at) { read_timer_.set(at); }
+    void set_read_deadline(base::Instant at) {
+        if (read_through_ != nullptr) {
+            read_through_->set_read_deadline(at);
+        } else {
+            read_timer_.set(at);
+        }
+    }
     void set_write_deadline(base::Instant at) { write_timer_.set(at); }
 
     // True when nothing has arrived since the last read found nothing more: no bytes, no end. An
@@ -157,6 +169,7 @@ private:
         base::Instant due_ = base::Instant::never();
     };
     async::Loop& loop_;
+    Stream* read_through_ = nullptr;
     Deadline read_timer_;
     Deadline write_timer_;
 };
