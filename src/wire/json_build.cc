@@ -4,18 +4,29 @@
 
 namespace tidemill::wire {
 
-std::size_t count_nodes(const Json& value) {
-    std::size_t nodes = 1;
-    if (const auto* array = value.if_array()) {
+JsonSize measure(const Json& value) {
+    JsonSize size;
+    const auto include = [&size](const Json& part) {
+        const JsonSize inner = measure(part);
+        size.nodes += inner.nodes;
+        size.bytes += inner.bytes;
+        size.depth = std::max(size.depth, inner.depth + 1);
+    };
+    if (const auto* text = value.if_string()) {
+        size.bytes = text->size();
+    } else if (const auto* array = value.if_array()) {
+        size.depth = 1;
         for (const Json& element : *array) {
-            nodes += count_nodes(element);
+            include(element);
         }
     } else if (const auto* object = value.if_object()) {
+        size.depth = 1;
         for (const auto& member : *object) {
-            nodes += count_nodes(member.value());
+            size.bytes += member.key().size();
+            include(member.value());
         }
     }
-    return nodes;
+    return size;
 }
 
 bool JsonBuilder::begin(Json container) {
@@ -62,11 +73,13 @@ bool JsonBuilder::value(Json value, std::size_t nodes) {
     }
     if (frames_.empty()) {
         root_ = std::move(value);
+        last_ = &root_;
     } else if (auto* array = frames_.back().container.if_array()) {
-        array->push_back(std::move(value));
+        last_ = &array->emplace_back(std::move(value));
     } else {
         Frame& frame = frames_.back();
-        frame.container.get_object().insert_or_assign(frame.key, std::move(value));
+        auto& object = frame.container.get_object();
+        last_ = &object.insert_or_assign(frame.key, std::move(value)).first->value();
         frame.key.clear();
     }
     return true;

@@ -12,8 +12,14 @@
 
 namespace tidemill::wire {
 
-// How many values are in it, itself included.
-std::size_t count_nodes(const Json& value);
+// What a value costs: values in it with itself, bytes of its strings and keys, and levels of arrays
+// and objects inside each other.
+struct JsonSize {
+    std::size_t nodes = 1;
+    std::size_t bytes = 0;
+    std::size_t depth = 0;
+};
+JsonSize measure(const Json& value);
 
 // The caller sends balanced events; each answers false once a limit or a rule is broken, after
 // which only error() may be called. The caller puts the position before the error's message.
@@ -28,8 +34,10 @@ public:
     // The key of the next value. `merged` keys (YAML's <<) may be replaced and may replace.
     enum class KeyOrigin : std::uint8_t { written, merged };
     bool key(std::string_view key, KeyOrigin origin = KeyOrigin::written);
-    // `nodes`: what count_nodes(value) says.
+    // `nodes`: how many values are in it (JsonSize).
     bool value(Json value, std::size_t nodes = 1);
+    // The value that was completed last; valid until the next event.
+    const Json& last() const { return *last_; }
 
     // Refuses with a message of the caller's, with the path before it.
     bool refuse(base::Code code, std::string_view message);
@@ -55,6 +63,7 @@ private:
     JsonLimits limits_;
     std::vector<Frame> frames_;
     Json root_;
+    const Json* last_ = nullptr;
     std::size_t nodes_ = 0;
     std::optional<base::Error> error_;
 };
