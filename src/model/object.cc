@@ -22,9 +22,9 @@ base::Result<Object> read_as(KindId kind, JsonObject document) {
         }
         TRY(out.metadata, metadata_from_json(metadata->get_object()));
     }
-    document.erase("apiVersion");
-    document.erase("kind");
-    document.erase("metadata");
+    document.stable_erase("apiVersion");
+    document.stable_erase("kind");
+    document.stable_erase("metadata");
     out.body = std::move(document);
     return out;
 }
@@ -105,7 +105,7 @@ Json to_json(const Object& object) {
 bool changes_generation(const Object& before, const Object& next) {
     const auto without_status = [](const Object& object) {
         JsonObject body = object.body;
-        body.erase("status");
+        body.stable_erase("status");
         return Json(std::move(body));
     };
     return kind_of(next.kind).has_generation && without_status(before) != without_status(next);
