@@ -10,7 +10,6 @@
 // show.
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -162,12 +161,10 @@ static const char* type_of(const char* path) {
     const char* type;
   } kTypes[] = {
       {"html", "text/html; charset=utf-8"},
-      {"htm", "text/html; charset=utf-8"},
       {"css", "text/css; charset=utf-8"},
       {"js", "text/javascript; charset=utf-8"},
       {"mjs", "text/javascript; charset=utf-8"},
       {"json", "application/json"},
-      {"map", "application/json"},
       {"webmanifest", "application/manifest+json"},
       {"txt", "text/plain; charset=utf-8"},
       {"md", "text/markdown; charset=utf-8"},
@@ -179,18 +176,13 @@ static const char* type_of(const char* path) {
       {"jpeg", "image/jpeg"},
       {"gif", "image/gif"},
       {"webp", "image/webp"},
-      {"avif", "image/avif"},
       {"ico", "image/x-icon"},
       {"woff", "font/woff"},
       {"woff2", "font/woff2"},
       {"ttf", "font/ttf"},
-      {"otf", "font/otf"},
-      {"mp3", "audio/mpeg"},
       {"mp4", "video/mp4"},
       {"webm", "video/webm"},
       {"pdf", "application/pdf"},
-      {"zip", "application/zip"},
-      {"gz", "application/gzip"},
       {"wasm", "application/wasm"},
   };
   const char* slash = strrchr(path, '/');
@@ -389,9 +381,9 @@ static void answer_target(const struct Server* server, struct Connection* c,
   if (refused == 0 && path[bytes - 1] == '/')
     strcpy(path + bytes, "index.html");
   int file = refused == 0 ? open_beneath(server, path + 1) : -1;
-  struct stat facts;
-  if (file >= 0 && fstat(file, &facts) == 0) {
-    if (S_ISREG(facts.st_mode)) {
+  struct stat facts = {0};
+  if (file >= 0) {
+    if (fstat(file, &facts) == 0 && S_ISREG(facts.st_mode)) {
       answer_file(server, c, head, file, &facts, path, 200);
       return;
     }
@@ -405,8 +397,6 @@ static void answer_target(const struct Server* server, struct Connection* c,
       end_head(c);
       return;
     }
-  } else if (file >= 0) {
-    close(file);
   }
   answer_missing(server, c, head);
 }

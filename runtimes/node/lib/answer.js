@@ -112,16 +112,25 @@ function failure(status, message, type) {
 // goes to stderr with its stack, of which the client sees only message and type.
 function failureOf(error, where) {
   const status = error?.status;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : textOf(error);
   const type = error instanceof Error ? error.name : typeof error;
   if (Number.isInteger(status) && status >= 400 && status <= 499) return failure(status, message, type);
   report(error, `${where} failed`);
   return failure(500, message, type);
 }
 
+// Anything can be thrown, even what has no text.
+function textOf(thrown) {
+  try {
+    return String(thrown);
+  } catch {
+    return 'an object';
+  }
+}
+
 // Writes an error with its stack to stderr.
 function report(error, what) {
-  const text = error instanceof Error ? (error.stack ?? String(error)) : `thrown: ${String(error)}`;
+  const text = error instanceof Error ? (error.stack ?? String(error)) : `thrown: ${textOf(error)}`;
   process.stderr.write(`tidemill: ${what}\n${text}\n`);
 }
 

@@ -206,7 +206,7 @@ function member(exported, name) {
 function pick(exported, file, name) {
   const found = member(exported, name);
   if (found === undefined) {
-    const names = Object.keys(exported ?? {}).filter((key) => typeof exported[key] === 'function');
+    const names = Object.keys(exported ?? {}).filter((key) => typeof exported[key] === 'function').sort();
     throw new StartFailure(EXIT.noSuchFunction, `${file} exports no function ${JSON.stringify(name)}. It exports: ${
       names.join(', ') || 'no function'}.\nWrite \`exports.${name} = (request, context) => …\` (or \`export `
       + `function ${name}\` in an ES module), or set TIDEMILL_HANDLER=${file}:name.`);

@@ -59,14 +59,13 @@ def decode(text):
         except (ImportError, TypeError, AttributeError):
             pass
         else:
-            text = text.strip(" \t\r\n")
+            stripped = text.strip(" \t\r\n")
             try:
-                value, end = _scan(text, 0)
-            except StopIteration as stop:
-                raise ValueError("a value is missing at character %d" % stop.value) from None
-            if end != len(text):
-                raise ValueError("more follows after the value, at character %d" % end)
-            return value
+                value, end = _scan(stripped, 0)
+                if end == len(stripped):
+                    return value
+            except (StopIteration, ValueError, SystemError):
+                pass  # the scanner needs the package to say what is wrong, so let it say so
     import json
 
     return json.loads(text, parse_constant=_Rules.parse_constant)

@@ -9,8 +9,6 @@ import _signal as signals
 import _socket as sockets
 import os
 import select
-import sys
-import time
 from _collections import deque
 from _thread import allocate_lock, start_new_thread
 
@@ -25,7 +23,6 @@ IDLE_THREADS_MAX = 8
 READ_BYTES = 256 * 1024
 WRITE_BYTES = 1024 * 1024
 SEND_STALL_SECONDS = 60  # a client that takes nothing for so long is gone
-LINGER_SECONDS = 2
 
 _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
@@ -35,7 +32,7 @@ class Gone(Exception):
 
 
 class Connection:
-    __slots__ = ("socket", "descriptor", "parser", "is_owned", "is_open")
+    __slots__ = ("socket", "descriptor", "parser", "is_owned", "is_open", "is_discarding")
 
     def __init__(self, socket):
         self.socket = socket
@@ -43,6 +40,7 @@ class Connection:
         self.parser = Parser()
         self.is_owned = True  # by a thread, not by epoll; guarded by the server's lock
         self.is_open = True
+        self.is_discarding = False  # refused; only waits for the client to have read why
 
     def send(self, data):
         """Sends all of data. Raises Gone when the client has closed or takes nothing."""
@@ -193,7 +191,7 @@ class Server:
     def _park(self, connection):
         """Gives the connection back to epoll."""
         with self._lock:
-            if self._draining and connection.parser.is_idle():
+            if self._draining and (connection.is_discarding or connection.parser.is_idle()):
                 close = True
             else:
                 close = False
@@ -261,6 +259,8 @@ class Server:
             data = b""
         if not data:
             return self._close(connection)
+        if connection.is_discarding:
+            return self._park(connection)
         connection.parser.feed(data)
         self._run(connection)
 
@@ -395,18 +395,14 @@ class Server:
         head, _ = head_of(answer, None, close=True)
         try:
             connection.send(head + answer.body)
-            # A close with unread input resets the connection and may take the answer with it.
             connection.socket.shutdown(sockets.SHUT_WR)
-            ends_at = time.monotonic() + LINGER_SECONDS
-            waiting = select.poll()
-            waiting.register(connection.descriptor, select.POLLIN)
-            while True:
-                left = ends_at - time.monotonic()
-                if left <= 0 or not waiting.poll(left * 1000) or not connection.socket.recv(READ_BYTES):
-                    break
         except (Gone, OSError):
-            pass
-        self._close(connection)
+            self._close(connection)
+            return
+        # A close with unread input resets the connection and may take the answer with it, so what still
+        # comes is read and dropped until the client closes.
+        connection.is_discarding = True
+        self._park(connection)
 
 
 def _close_stream(stream):

@@ -81,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._task = None  # keeps the running call from being collected
         self._writable = None  # a future while the client reads slower than we write
         self._is_gone = False
+        self._is_discarding = False
 
     # Called by the loop -------------------------------------------------------------------------------
 
@@ -89,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data):
+        if self._is_discarding:
+            return
         self._parser.feed(data)
         if self._task is None:
             self._next()
@@ -115,7 +118,7 @@ class Connection(asyncio.Protocol):
     # Ours ---------------------------------------------------------------------------------------------
 
     def close_if_idle(self):
-        if self._task is None and self._parser.is_idle():
+        if self._task is None and (self._is_discarding or self._parser.is_idle()):
             self._transport.close()
 
     def _next(self):
@@ -124,7 +127,12 @@ class Connection(asyncio.Protocol):
         except Rejected as error:
             answer = failure(error.status, str(error), "BadRequest")
             self._transport.write(head_of(answer, None, close=True)[0] + answer.body)
-            self._transport.close()
+            # A close with unread input resets the connection and may take the answer with it, so what
+            # still comes is dropped until the client closes.
+            self._is_discarding = True
+            self._transport.write_eof()
+            if self._server.draining:
+                self._transport.close()
             return
         if request is not None:
             self._task = self._server.loop.create_task(self._serve(request))
