@@ -91,7 +91,7 @@ class PythonTest(contract.Case):
     def test_the_shim_imports_little(self):
         files = {"handler.py": "import sys\ndef handle(r, c): return {'loaded': sorted(sys.modules)}"}
         loaded = json.loads(self.get(files)[1])["loaded"]
-        for heavy in ("json", "re", "socket", "threading", "asyncio", "logging", "urllib", "site", "enum"):
+        for heavy in ("json", "re", "socket", "threading", "asyncio", "logging", "urllib", "site", "enum", "os"):
             self.assertNotIn(heavy, loaded)
 
     def test_a_thread_bound_object_works_at_concurrency_1(self):

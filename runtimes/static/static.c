@@ -167,7 +167,6 @@ static const char* type_of(const char* path) {
       {"json", "application/json"},
       {"webmanifest", "application/manifest+json"},
       {"txt", "text/plain; charset=utf-8"},
-      {"md", "text/markdown; charset=utf-8"},
       {"csv", "text/csv; charset=utf-8"},
       {"xml", "application/xml"},
       {"svg", "image/svg+xml"},

@@ -1,5 +1,5 @@
 """Finds and imports what TIDEMILL_HANDLER or TIDEMILL_FUNCTIONS name, and runs the hooks."""
-import os
+import posix
 import sys
 
 from tidemill import Context
@@ -94,9 +94,24 @@ def is_async(call):
     return code is not None and bool(code.co_flags & _IS_COROUTINE)
 
 
+def is_file(path):
+    return _kind(path) == 0o100000  # S_IFREG
+
+
+def is_directory(path):
+    return _kind(path) == 0o040000  # S_IFDIR
+
+
+def _kind(path):
+    try:
+        return posix.stat(path).st_mode & 0o170000
+    except OSError:
+        return 0
+
+
 def load(environ):
     """The bundle in the working directory. Raises StartFailure with a message for the person who wrote it."""
-    root = os.getcwd()
+    root = posix.getcwd()
     _prepare_path(root, environ)
     wanted = _wanted(environ, root)
     modules = {}
@@ -121,12 +136,12 @@ def _prepare_path(root, environ):
     # the file had been run as a script. The interpreter is started without the site module.
     front = [root]
     dependencies = root + "/" + DEPENDENCIES
-    if os.path.isdir(dependencies):
+    if is_directory(dependencies):
         front.append(dependencies)
     front += [path for path in environ.get("PYTHONPATH", "").split(":") if path]
     sys.path[0:0] = front
     if len(front) > 1 and front[1] == dependencies:
-        if any(name.endswith(".pth") for name in os.listdir(dependencies)):
+        if any(name.endswith(".pth") for name in posix.listdir(dependencies)):
             import site
 
             site.addsitedir(dependencies)
@@ -162,19 +177,19 @@ def _split(handler, root):
         file = where[2:] if where.startswith("./") else where
     else:
         file = where.replace(".", "/") + ".py"
-        if not os.path.isfile(root + "/" + file) and os.path.isfile(root + "/" + file[:-3] + "/__init__.py"):
+        if not is_file(root + "/" + file) and is_file(root + "/" + file[:-3] + "/__init__.py"):
             file = file[:-3] + "/__init__.py"
     if not where or not name or file.startswith("/") or ".." in file.split("/"):
         raise StartFailure(BAD_ENVIRONMENT, "TIDEMILL_HANDLER is module:function or file.py:function inside "
                            "the bundle, not %r" % handler)
-    if not os.path.isfile(root + "/" + file):
+    if not is_file(root + "/" + file):
         raise StartFailure(NO_HANDLER_FILE, "the handler %s names the file %s, which is not in the bundle.\n%s\n"
                            "Set TIDEMILL_HANDLER to a file that is there." % (handler, file, _listing(root)))
     return file, name
 
 
 def _default_file(root):
-    present = [file for file in DEFAULT_FILES if os.path.isfile(root + "/" + file)]
+    present = [file for file in DEFAULT_FILES if is_file(root + "/" + file)]
     for file in present:
         with open(root + "/" + file, "rb") as source:
             if b"handle" in source.read():
@@ -187,7 +202,7 @@ def _default_file(root):
 
 
 def _listing(root):
-    names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    names = sorted(name for name in posix.listdir(root) if not name.startswith("."))
     if not names:
         return "The bundle is empty."
     more = "" if len(names) <= 20 else ", and %d more" % (len(names) - 20)
@@ -217,7 +232,7 @@ def _hint(error, root):
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
     package = error.name.partition(".")[0]
-    if os.path.isfile(root + "/requirements.txt") and not os.path.isdir(root + "/" + DEPENDENCIES):
+    if is_file(root + "/requirements.txt") and not is_directory(root + "/" + DEPENDENCIES):
         return ("\nThe bundle has a requirements.txt but no installed dependencies (%s): build it again, or "
                 "run: pip install -r requirements.txt --target %s" % (DEPENDENCIES, DEPENDENCIES))
     return "\nAdd the package that provides %r to requirements.txt and deploy again." % package

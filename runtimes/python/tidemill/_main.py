@@ -1,5 +1,5 @@
 """Starts the function of the working directory and serves it until SIGTERM. See runtimes/README.md."""
-import os
+import posix
 import sys
 
 from tidemill import _load
@@ -42,11 +42,11 @@ def _listen(settings):
             listener = sockets.socket(fileno=settings.descriptor)
             if not listener.getsockopt(sockets.SOL_SOCKET, sockets.SO_ACCEPTCONN):
                 raise OSError("the socket is not listening")
-            os.set_inheritable(settings.descriptor, False)
+            posix.set_inheritable(settings.descriptor, False)
         elif settings.path:
             where = "%s (TIDEMILL_SOCKET)" % settings.path
             try:
-                os.unlink(settings.path)  # left by a process that was killed
+                posix.unlink(settings.path)  # left by a process that was killed
             except FileNotFoundError:
                 pass
             listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC)
@@ -68,9 +68,12 @@ def main():
     # A line of the log is one write, and nothing waits in a buffer when the process is killed or frozen.
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True, write_through=True)
+    # posix, not os: of all that os brings (1.4 ms) only its functions are needed here.
+    environ = {name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+               for name, value in posix.environ.items()}
     try:
-        settings = Settings(os.environ)
-        bundle = _load.load(os.environ)
+        settings = Settings(environ)
+        bundle = _load.load(environ)
         if bundle.needs_loop:
             from tidemill._serve_async import AsyncServer as Server
         else:
@@ -91,7 +94,7 @@ def main():
     except StartFailure as failure:
         sys.stderr.write("tidemill: cannot start: %s\n" % failure)
         sys.stdout.flush()
-        os._exit(failure.status)  # threads that the module started cannot keep a dead function alive
+        posix._exit(failure.status)  # threads that the module started cannot keep a dead function alive
     server.serve(listener)
 
 
@@ -113,4 +116,4 @@ def finish(server):
             stream.flush()
         except (OSError, ValueError):
             pass
-    os._exit(status)  # not sys.exit: idle threads wait in poll for ever
+    posix._exit(status)  # not sys.exit: idle threads wait in poll for ever

@@ -7,7 +7,7 @@ calls never overlap and thread-bound objects (sqlite3) just work.
 """
 import _signal as signals
 import _socket as sockets
-import os
+import posix
 import select
 from _collections import deque
 from _thread import allocate_lock, start_new_thread
@@ -91,9 +91,9 @@ class Server:
 
     def catch_signals(self):
         """SIGTERM and SIGINT drain, whichever thread they find and also before serve() is called."""
-        self._wake, write_end = os.pipe()
-        os.set_blocking(self._wake, False)
-        os.set_blocking(write_end, False)
+        self._wake, write_end = posix.pipe()
+        posix.set_blocking(self._wake, False)
+        posix.set_blocking(write_end, False)
         signals.set_wakeup_fd(write_end, warn_on_full_buffer=False)
         for number in (signals.SIGTERM, signals.SIGINT):
             signals.signal(number, _note_signal)
@@ -220,7 +220,7 @@ class Server:
     def _drain(self):
         """Takes in what has already been sent, closes what is idle; the rest closes with its answer."""
         try:
-            os.read(self._wake, 4096)
+            posix.read(self._wake, 4096)
         except BlockingIOError:
             return
         with self._lock:
