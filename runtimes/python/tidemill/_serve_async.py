@@ -4,6 +4,7 @@ run in threads. asyncio costs 40 ms to import, which is why bundles without asyn
 import _signal as signals
 import asyncio
 import socket
+import sys
 
 from tidemill._answer import (StreamFraming, answer_of, failure, failure_of, head_of, report)
 from tidemill._http import Parser, Rejected
@@ -18,7 +19,9 @@ class AsyncServer:
 
     def __init__(self, bundle, concurrency):
         self.bundle = bundle
-        self.loop = asyncio.new_event_loop()
+        # Before Python 3.10 what a module makes while it is imported (asyncio.Event()) belongs to the loop
+        # of that moment, so it has to be the same one.
+        self.loop = asyncio.get_event_loop() if sys.version_info < (3, 10) else asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self.slots = asyncio.Semaphore(concurrency) if concurrency else None
         self._threads_max = min(concurrency or UNLIMITED_CALLS_MAX, UNLIMITED_CALLS_MAX)
