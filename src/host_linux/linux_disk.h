@@ -1,0 +1,24 @@
+// The file system.
+#pragma once
+
+#include "host/disk.h"
+
+namespace tidemill::host_linux {
+
+// Stateless: any thread. Modes are subject to the process's umask.
+class LinuxDisk final : public host::Disk {
+public:
+    base::Result<std::unique_ptr<host::File>> open(const std::string& path, Open how,
+                                                   unsigned mode) override;
+    base::Status remove(const std::string& path) override;
+    base::Status remove_tree(const std::string& path) override;
+    base::Status rename(const std::string& from, const std::string& to) override;
+    base::Status make_directories(const std::string& path, unsigned mode) override;
+    base::Status sync_directory(const std::string& path) override;
+    base::Result<std::vector<std::string>> list(const std::string& path) override;
+    base::Result<host::FileInfo> info(const std::string& path) override;
+    base::Result<host::DiskSpace> space(const std::string& path) override;
+    base::Result<std::unique_ptr<host::File>> lock(const std::string& path) override;
+};
+
+}  // namespace tidemill::host_linux
