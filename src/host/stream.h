@@ -137,6 +137,8 @@ public:
     }
     void set_write_deadline(base::Instant at) { write_timer_.set(at); }
 
+    // False while bytes that a write accepted still wait in this stream itself, as they may in TLS.
+    virtual bool flushed() const { return true; }
     // True when nothing has arrived since the last read found nothing more: no bytes, no end. An
     // idle connection that is not quiet must not be used again.
     virtual bool quiet() = 0;

@@ -131,6 +131,13 @@ async::Task<base::Status> write_all(host::Stream& stream, std::string_view bytes
             co_return failure(wrote);
         }
     }
+    while (!stream.flushed()) {
+        const auto left = stream.try_writev({});
+        if (left.kind == IoResult::Kind::deadline || left.kind == IoResult::Kind::failed) {
+            co_return failure(left);
+        }
+        co_await stream.writable();
+    }
     co_return base::ok;
 }
 

@@ -35,7 +35,7 @@ TlsStream::TlsStream(std::unique_ptr<host::Stream> inner, SslHandle ssl)
       ssl_(std::move(ssl)),
       from_network_(BIO_new(BIO_s_mem())),
       to_network_(BIO_new(BIO_s_mem())),
-      flusher_(inner_->loop(), 1) {
+      flusher_(inner_->loop(), 2) {
     CHECK(from_network_ != nullptr && to_network_ != nullptr);
     SSL_set_bio(ssl_.get(), from_network_, to_network_);
 }
@@ -74,11 +74,17 @@ bool TlsStream::drain() {
     }
 }
 
+void TlsStream::begin_flush() {
+    flushing_ = true;
+    CHECK(flusher_.spawn(flush_later()).has_value());
+}
+
 async::Task<void> TlsStream::flush_later() {
     while (!drain()) {
         co_await inner_->writable();
     }
-    write_edge_.signal();
+    flushing_ = false;
+    write_edge_.signal();  // the writer goes on from here, and may begin the next flush
 }
 
 async::Task<base::Status> TlsStream::handshake(base::Instant deadline) {
@@ -157,7 +163,7 @@ IoResult TlsStream::try_writev(std::span<const host::ConstBuffer> buffers) {
     if (write_expired()) {
         return {IoResult::Kind::deadline};
     }
-    if (flusher_.size() > 0) {
+    if (flushing_) {
         write_edge_.drained();
         return {IoResult::Kind::blocked};
     }
@@ -175,7 +181,7 @@ IoResult TlsStream::try_writev(std::span<const host::ConstBuffer> buffers) {
         }
         total += static_cast<std::size_t>(put);
         if (!drain()) {
-            CHECK(flusher_.spawn(flush_later()).has_value());
+            begin_flush();
             break;
         }
         if (static_cast<std::size_t>(put) < buffer.size) {
@@ -196,8 +202,8 @@ void TlsStream::shutdown_write() {
     SSL_shutdown(ssl_.get());
     if (drain()) {
         inner_->shutdown_write();
-    } else if (flusher_.size() == 0) {
-        (void)flusher_.spawn(flush_later());
+    } else if (!flushing_) {
+        begin_flush();
     }
 }
 

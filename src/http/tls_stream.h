@@ -32,6 +32,7 @@ public:
 
     host::IoResult try_readv(std::span<const host::MutableBuffer> buffers) override;
     host::IoResult try_writev(std::span<const host::ConstBuffer> buffers) override;
+    bool flushed() const override { return !flushing_; }
     bool quiet() override;
     void shutdown_write() override;
     void abort() override { inner_->abort(); }
@@ -44,6 +45,7 @@ private:
     // Moves OpenSSL's bytes to the network; false while some are left.
     bool drain();
     // Sends what is left as the network takes it.
+    void begin_flush();
     async::Task<void> flush_later();
 
     std::unique_ptr<host::Stream> inner_;
@@ -52,6 +54,7 @@ private:
     BIO* to_network_;
     host::IoResult last_{host::IoResult::Kind::blocked};
     bool broken_ = false;
+    bool flushing_ = false;
     async::Scope flusher_;
 };
 
