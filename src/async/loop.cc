@@ -54,7 +54,9 @@ Timer::~Timer() {
 void Timer::arm(Loop& loop, base::Instant at) {
     disarm();
     loop_ = &loop;
-    at_ = at;
+    // A time in the past counts as now: a timer that arms itself with one again and again stays
+    // behind all others that are due.
+    at_ = std::max(at, loop.now());
     loop.arm(*this);
 }
 
