@@ -46,6 +46,8 @@ struct LocalStoreOptions {
     std::size_t object_bytes_max = 1'572'864;
     // Given up when the disk is full, so that deletes still commit.
     std::size_t ballast_bytes = 16U << 20;
+    // The log is moved into the database when it has so many pages of 4 KiB; SQLite's own default.
+    int checkpoint_pages = 1000;
     // How often a full disk, or one that failed, is looked at again.
     base::Duration retry_every = std::chrono::seconds(1);
 };

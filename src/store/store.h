@@ -58,8 +58,6 @@ struct ListPage {
     // The state they are all of, on every page of one list; watch from here.
     std::uint64_t revision = 0;
     std::string continue_token;  // empty on the last page
-    // How many objects are behind this page; only without selectors, as Kubernetes has it.
-    std::optional<std::size_t> remaining;
 };
 
 // Whether writes are accepted, and if not, why.
@@ -109,10 +107,10 @@ public:
     virtual async::Task<base::Result<ObjectPtr>> update_status(model::Object object,
                                                                WriteOptions options) = 0;
     // Reads, lets `change` edit, and writes (body and metadata, status too) with nothing between:
-    // there is no version to be stale. `change` runs on the loop when the write is decided, at most
-    // once, and must not call the store; its error becomes this one's and nothing is written.
-    // It must outlive nothing: whatever it holds may be gone when the asker went away. Errors: as
-    // update, and `change`'s own.
+    // there is no version to be stale. `change` runs on the loop when the write is decided, again
+    // if it has to be decided anew; it must not call the store, and its error becomes this one's
+    // and nothing is written. It outlives its asker: capture by value. Errors: as update, and
+    // `change`'s own.
     using Change = std::move_only_function<base::Status(model::Object&)>;
     virtual async::Task<base::Result<ObjectPtr>> change(model::ObjectKey key, Change change,
                                                         WriteOptions options) = 0;

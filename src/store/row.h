@@ -1,0 +1,37 @@
+// An object as the database keeps it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "model/object.h"
+#include "store/sealer.h"
+
+namespace tidemill::store {
+
+// How `document` is to be read. Numbers are written to disk: never change one.
+enum class Encoding : std::uint8_t {
+    json = 0,
+    sealed_json = 1,  // kinds that hold secrets
+};
+
+struct Row {
+    std::string kind;  // "services.serving.knative.dev"
+    std::string namespace_name;
+    std::string name;
+    std::uint64_t revision = 0;
+    Encoding encoding = Encoding::json;
+    std::string document;
+
+    // Over everything above; stable across builds.
+    std::uint64_t digest() const;
+};
+
+// Errors: exhausted (the document is larger than bytes_max), those of the sealer.
+base::Result<Row> to_row(const model::Object& object, Sealer& sealer, std::size_t bytes_max);
+// Errors: invalid (not what to_row wrote, or sealed with a key that is not there; the message names
+// the object).
+base::Result<model::Object> from_row(const Row& row, Sealer& sealer);
+
+}  // namespace tidemill::store
