@@ -1,11 +1,11 @@
-#include "wire/kube_protobuf.h"
+#include "wire/protobuf/kube.h"
 
 #include <algorithm>
 #include <span>
 
 #include "base/bytes.h"
 #include "base/time.h"
-#include "wire/protobuf.h"
+#include "wire/protobuf/reader.h"
 
 namespace tidemill::wire {
 namespace {
