@@ -79,6 +79,15 @@ std::string body(std::string_view kind, std::string_view raw) {
     return "k8s\0"s + field(1, field(1, "v1") + field(2, kind)) + field(2, raw);
 }
 
+TEST(KubeProtobuf, TakesWhatIsMissingForEmpty) {
+    const auto entry = parse_kube_protobuf(body("ConfigMap", field(2, "")));
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(write_json(*entry), R"({"apiVersion":"v1","kind":"ConfigMap","data":{"":""}})");
+    const auto untyped = parse_kube_protobuf("k8s\0"s + field(1, field(2, "DeleteOptions")));
+    ASSERT_TRUE(untyped);
+    EXPECT_EQ(write_json(*untyped), R"({"apiVersion":"","kind":"DeleteOptions"})");
+}
+
 TEST(KubeProtobuf, RefusesWhatIsNotOne) {
     struct Bad {
         std::string body;
