@@ -145,6 +145,10 @@ private:
 
     // The value that a scalar stands for, by its tag: "?" is plain, "!" is quoted.
     Json resolve(const std::string& text, const std::string& tag) {
+        // yaml-cpp writes the escapes \N and \_ as lone bytes.
+        if (!base::is_utf8(text)) {
+            refuse(Code::invalid, "an escape that is not read here: write \\u0085 or \\u00a0");
+        }
         static constexpr std::string_view core = "tag:yaml.org,2002:";
         if (tag == "?") {
             return resolve_yaml_scalar(text);
