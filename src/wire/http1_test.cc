@@ -168,7 +168,8 @@ const BadRequest bad_requests[] = {
      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n"sv,
      HeadFault::bad_transfer_encoding},
     {"chunked twice in two fields",
-     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"sv,
+     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+     "Transfer-Encoding: chunked\r\n\r\n"sv,
      HeadFault::bad_transfer_encoding},
     {"chunked not last", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n"sv,
      HeadFault::bad_transfer_encoding},
@@ -182,7 +183,8 @@ const BadRequest bad_requests[] = {
      "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"sv,
      HeadFault::transfer_encoding_in_1_0},
     {"a Connection field that drops the length",
-     "POST / HTTP/1.1\r\nHost: a\r\nConnection: close, Content-Length\r\nContent-Length: 1\r\n\r\n"sv,
+     "POST / HTTP/1.1\r\nHost: a\r\nConnection: close, Content-Length\r\n"
+     "Content-Length: 1\r\n\r\n"sv,
      HeadFault::bad_connection},
     {"a Connection field that drops the host",
      "GET / HTTP/1.1\r\nHost: a\r\nConnection: host\r\n\r\n"sv, HeadFault::bad_connection},

@@ -84,7 +84,8 @@ TEST(ParseJson, KeepsItsLimitsExactly) {
 
 TEST(WriteJson, CompactIsReadBackAsItWas) {
     const std::string text =
-        R"({"b":[1,-2,18446744073709551615,1.5,1.0,1e+30,true,null,{}],"a":"x\"\\\n\u0001é/","c":[]})";
+        R"({"b":[1,-2,18446744073709551615,1.5,1.0,1e+30,true,null,{}],"a":"x\"\\\n\u0001é/)"
+        R"(","c":[]})";
     const auto value = parse_json(text);
     ASSERT_TRUE(value) << value.error().message;
     EXPECT_EQ(write_json(*value), text);

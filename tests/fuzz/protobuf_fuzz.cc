@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "wire/kube_protobuf.h"
+#include "wire/protobuf/kube.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace tidemill::wire;

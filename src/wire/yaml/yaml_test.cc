@@ -199,6 +199,12 @@ TEST(ParseYaml, RefusesAndSaysWhere) {
         {"a: !!null x\n", "line 1, column 4: a: x is not a !!null"},
         {"<<: 3\n", "line 1, column 5: << wants an object, or an array of objects"},
         {"a: &a [*a]\n", "line 1, column 8: a[0]: an anchor contains itself"},
+        {R"(a: "\N")",
+         R"(line 1, column 4: a: an escape that is not read here: write \u0085 or \u00a0)"},
+        {",x", "line 1, column 1: text after the end of the document"},
+        {"[a] b", "line 1, column 5: text after the end of the document"},
+        {"\xef\xbb\xbf[\xc3\xa9]\n---\n[b] c",
+         "line 3, column 5: text after the end of the document"},
         {"a: \x01\n", "line 1, column 4: control character 0x01"},
         {"a: \xff\n", "the text is not UTF-8"},
     };

@@ -1,11 +1,11 @@
-#include "wire/kube_protobuf.h"
+#include "wire/protobuf/kube.h"
 
 #include <algorithm>
 #include <span>
 
 #include "base/bytes.h"
 #include "base/time.h"
-#include "wire/protobuf.h"
+#include "wire/protobuf/reader.h"
 
 namespace tidemill::wire {
 namespace {
@@ -383,7 +383,7 @@ private:
         }
         bool is_string = false;
         std::int64_t integer = 0;
-        std::string_view text;
+        std::string_view text = "";
         ProtobufReader reader(in.bytes);
         while (true) {
             TRY(const auto part, reader.next());
@@ -410,8 +410,9 @@ private:
         if (in.type != ProtobufType::bytes) {
             return fail(Code::invalid, "not a map entry");
         }
-        std::string_view key;
-        std::string_view value;
+        // Not null: Boost copies from the pointer of an empty text, too.
+        std::string_view key = "";
+        std::string_view value = "";
         ProtobufReader reader(in.bytes);
         while (true) {
             TRY(const auto part, reader.next());
@@ -443,9 +444,9 @@ private:
 };
 
 struct Envelope {
-    std::string_view api_version;
-    std::string_view kind;
-    std::string_view raw;
+    std::string_view api_version = "";
+    std::string_view kind = "";
+    std::string_view raw = "";
 };
 
 Result<Envelope> open_envelope(std::string_view body) {

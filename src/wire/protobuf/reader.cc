@@ -1,4 +1,4 @@
-#include "wire/protobuf.h"
+#include "wire/protobuf/reader.h"
 
 namespace tidemill::wire {
 

@@ -32,11 +32,24 @@ std::string mark_text(const YAML::Mark& mark) {
 // Builds one document from yaml-cpp's events.
 class Handler : public YAML::EventHandler {
 public:
-    explicit Handler(const JsonLimits& limits) : limits_(limits) { builders_.emplace_back(limits); }
+    // first: whether the stream begins with this document.
+    enum class Place : std::uint8_t { first, later };
+    Handler(std::string_view text, Place place, const JsonLimits& limits)
+        : text_(text), place_(place), limits_(limits) {
+        builders_.emplace_back(limits);
+    }
 
     Json take() { return builders_.front().take(); }
 
-    void OnDocumentStart(const YAML::Mark& /*mark*/) override {}
+    // yaml-cpp takes whatever it cannot make part of a document for the next one, without moving
+    // on.
+    void OnDocumentStart(const YAML::Mark& mark) override {
+        mark_ = mark;
+        const auto at = static_cast<std::size_t>(mark.pos);
+        if (place_ == Place::later && (at > text_.size() || !text_.substr(at).starts_with("---"))) {
+            refuse(Code::invalid, "text after the end of the document");
+        }
+    }
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -92,9 +105,6 @@ public:
     }
     void OnMapEnd() override { end(); }
 
-    // Errors of yaml-cpp itself have their own place; this is for those that have none.
-    const YAML::Mark& mark() const { return mark_; }
-
 private:
     enum class Kind : std::uint8_t { sequence, map };
     struct Frame {
@@ -135,6 +145,10 @@ private:
 
     // The value that a scalar stands for, by its tag: "?" is plain, "!" is quoted.
     Json resolve(const std::string& text, const std::string& tag) {
+        // yaml-cpp writes the escapes \N and \_ as lone bytes.
+        if (!base::is_utf8(text)) {
+            refuse(Code::invalid, "an escape that is not read here: write \\u0085 or \\u00a0");
+        }
         static constexpr std::string_view core = "tag:yaml.org,2002:";
         if (tag == "?") {
             return resolve_yaml_scalar(text);
@@ -275,6 +289,8 @@ private:
         }
     }
 
+    std::string_view text_;
+    Place place_;
     JsonLimits limits_;
     // The document, and on top of it a builder for each << whose value is being read.
     std::vector<JsonBuilder> builders_;
@@ -308,13 +324,16 @@ Result<std::vector<Json>> parse_yaml(std::string_view text, const JsonLimits& li
         return fail(Code::exhausted, "{} bytes, more than {}", text.size(), limits.bytes_max);
     }
     CHECK_OK(check_characters(text));
+    // yaml-cpp counts positions from behind a byte order mark.
+    static constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+    text.remove_prefix(text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0);
     std::vector<Json> documents;
     JsonLimits left = limits;
     try {
         std::ispanstream stream(std::span<const char>(text.data(), text.size()));
         YAML::Parser parser(stream);
-        while (true) {
-            Handler handler(left);
+        for (auto place = Handler::Place::first;; place = Handler::Place::later) {
+            Handler handler(text, place, left);
             if (!parser.HandleNextDocument(handler)) {
                 return documents;
             }
