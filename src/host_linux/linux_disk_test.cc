@@ -120,9 +120,10 @@ TEST_F(LinuxDiskTest, RemovingATreeFollowsNoLink) {
 TEST_F(LinuxDiskTest, RemovesATreeDeeperThanAnyPathMayBeLong) {
     ASSERT_TRUE(disk_.make_directories(path("deep"), 0700));
     UniqueFd at(::open(path("deep").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    for (int i = 0; i < 3000; ++i) {
-        ASSERT_EQ(::mkdirat(at.get(), "directory", 0700), 0);
-        at = UniqueFd(::openat(at.get(), "directory", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const std::string name(100, 'd');
+    for (int i = 0; i < 100; ++i) {
+        ASSERT_EQ(::mkdirat(at.get(), name.c_str(), 0700), 0);
+        at = UniqueFd(::openat(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         ASSERT_TRUE(at);
     }
     const auto removed = disk_.remove_tree(path("deep"));

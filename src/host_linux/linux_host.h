@@ -16,7 +16,7 @@
 namespace tidemill::host_linux {
 
 struct LinuxHostLimits {
-    EpollLimits loop;
+    EpollLimits loop{};
     std::size_t names_waiting_max = 256;
 };
 
