@@ -46,8 +46,8 @@ std::string text_of(sqlite3_stmt* statement, int column) {
     return bytes == nullptr ? std::string() : std::string(bytes, size);
 }
 
-// The text lives until the statement is reset.
-void bind(sqlite3_stmt* statement, int index, const std::string& text) {
+// The text lives until the statement is reset. Not named bind: std::bind would be found first.
+void bind_text(sqlite3_stmt* statement, int index, const std::string& text) {
     sqlite3_bind_text(statement, index, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
 }
 
@@ -148,7 +148,7 @@ Status Database::set_up() {
         CHECK_OK(execute(schema));
     }
     TRY(auto statement, prepare("UPDATE meta SET build = ?1 WHERE build <> ?1"));
-    bind(statement.get(), 1, options_.build);
+    bind_text(statement.get(), 1, options_.build);
     CHECK_OK(step(statement.get()));
     if (!TIDEMILL_MUTANT("store.no_checkpoint_at_open")) {
         CHECK_OK(checkpoint());
@@ -284,15 +284,15 @@ Status Database::commit(const Batch& batch) {
 Status Database::commit_rows(const Batch& batch) {
     CHECK_OK(execute("BEGIN IMMEDIATE"));
     for (const auto& removal : batch.removals) {
-        bind(remove_.get(), 1, removal.kind);
-        bind(remove_.get(), 2, removal.namespace_name);
-        bind(remove_.get(), 3, removal.name);
+        bind_text(remove_.get(), 1, removal.kind);
+        bind_text(remove_.get(), 2, removal.namespace_name);
+        bind_text(remove_.get(), 3, removal.name);
         CHECK_OK(step(remove_.get()));
     }
     for (const auto& row : batch.puts) {
-        bind(put_.get(), 1, row.kind);
-        bind(put_.get(), 2, row.namespace_name);
-        bind(put_.get(), 3, row.name);
+        bind_text(put_.get(), 1, row.kind);
+        bind_text(put_.get(), 2, row.namespace_name);
+        bind_text(put_.get(), 3, row.name);
         sqlite3_bind_int64(put_.get(), 4, to_signed(row.revision));
         sqlite3_bind_int(put_.get(), 5, static_cast<int>(row.encoding));
         sqlite3_bind_blob64(put_.get(), 6, row.document.data(), row.document.size(), SQLITE_STATIC);
