@@ -18,21 +18,21 @@ enum class AggregationAlgorithm : std::uint8_t { linear, weighted_exponential };
 
 // The autoscaling.knative.dev/* annotations of one template or revision, each as it was given.
 struct AutoscalingSettings {
-    std::optional<std::string> class_name;
-    std::optional<std::string> metric;
-    std::optional<double> target;                         // of the metric, per instance
-    std::optional<double> target_utilization_percentage;  // 1 to 100
-    std::optional<double> target_burst_capacity;          // requests; -1 is unlimited
-    std::optional<std::int32_t> min_scale;
-    std::optional<std::int32_t> max_scale;  // 0 is no limit
-    std::optional<std::int32_t> initial_scale;
-    std::optional<std::int32_t> activation_scale;
-    std::optional<base::Duration> window;
-    std::optional<double> panic_window_percentage;
-    std::optional<double> panic_threshold_percentage;
-    std::optional<base::Duration> scale_down_delay;
-    std::optional<base::Duration> scale_to_zero_pod_retention_period;
-    std::optional<AggregationAlgorithm> aggregation;
+    std::optional<std::string> class_name = {};
+    std::optional<std::string> metric = {};
+    std::optional<double> target = {};                         // of the metric, per instance
+    std::optional<double> target_utilization_percentage = {};  // 1 to 100
+    std::optional<double> target_burst_capacity = {};          // requests; -1 is unlimited
+    std::optional<std::int32_t> min_scale = {};
+    std::optional<std::int32_t> max_scale = {};  // 0 is no limit
+    std::optional<std::int32_t> initial_scale = {};
+    std::optional<std::int32_t> activation_scale = {};
+    std::optional<base::Duration> window = {};
+    std::optional<double> panic_window_percentage = {};
+    std::optional<double> panic_threshold_percentage = {};
+    std::optional<base::Duration> scale_down_delay = {};
+    std::optional<base::Duration> scale_to_zero_pod_retention_period = {};
+    std::optional<AggregationAlgorithm> aggregation = {};
 
     friend bool operator==(const AutoscalingSettings&, const AutoscalingSettings&) = default;
 };

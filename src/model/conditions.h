@@ -23,12 +23,12 @@ std::string_view status_text(ConditionStatus status);
 enum class ConditionSeverity : std::uint8_t { error, info };
 
 struct Condition {
-    std::string type;
+    std::string type = {};
     ConditionStatus status = ConditionStatus::unknown;
     ConditionSeverity severity = ConditionSeverity::error;
-    base::WallTime last_transition_time;
-    std::string reason;
-    std::string message;
+    base::WallTime last_transition_time = {};
+    std::string reason = {};
+    std::string message = {};
 
     friend bool operator==(const Condition&, const Condition&) = default;
 };
@@ -42,8 +42,8 @@ bool is_false(const Conditions& conditions, std::string_view type);
 
 // What a reason is given with; the message is final, nothing is expanded in it.
 struct Reason {
-    std::string reason;
-    std::string message;
+    std::string reason = {};
+    std::string message = {};
 };
 
 // Changes the conditions of one object whose Ready depends on `dependents`. Every change also
@@ -75,7 +75,7 @@ private:
 
     Conditions& conditions_;
     std::span<const std::string_view> dependents_;
-    base::WallTime now_;
+    base::WallTime now_ = {};
 };
 
 // Elements without a type are left out; times that cannot be read count as the start of 1970.

@@ -13,10 +13,10 @@
 namespace tidemill::model {
 
 struct OwnerReference {
-    std::string api_version;
-    std::string kind;
-    std::string name;
-    std::string uid;
+    std::string api_version = {};
+    std::string kind = {};
+    std::string name = {};
+    std::string uid = {};
     bool controller = false;            // the one owner whose controller manages this object
     bool block_owner_deletion = false;  // foreground deletion of the owner waits for this object
 
@@ -24,21 +24,22 @@ struct OwnerReference {
 };
 
 struct Metadata {
-    std::string namespace_name;  // empty for kinds that live in no namespace
-    std::string name;
-    std::string generate_name;
-    std::string uid;
+    std::string namespace_name = {};  // empty for kinds that live in no namespace
+    std::string name = {};
+    std::string generate_name = {};
+    std::string uid = {};
     std::uint64_t resource_version =
         0;  // the store's revision of the last write; 0 means none given
     std::int64_t generation = 0;
-    std::optional<base::WallTime> creation_timestamp;
-    std::optional<base::WallTime> deletion_timestamp;
-    std::optional<std::int64_t> deletion_grace_period_seconds;
-    TextMap labels;
-    TextMap annotations;
-    std::vector<OwnerReference> owner_references;
-    std::vector<std::string> finalizers;
-    JsonObject other;  // members that nobody here reads (managedFields, for one), kept as they came
+    std::optional<base::WallTime> creation_timestamp = {};
+    std::optional<base::WallTime> deletion_timestamp = {};
+    std::optional<std::int64_t> deletion_grace_period_seconds = {};
+    TextMap labels = {};
+    TextMap annotations = {};
+    std::vector<OwnerReference> owner_references = {};
+    std::vector<std::string> finalizers = {};
+    JsonObject other =
+        {};  // members that nobody here reads (managedFields, for one), kept as they came
 
     // The owner whose controller manages this object, or nullptr.
     const OwnerReference* controller() const;

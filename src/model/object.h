@@ -15,8 +15,8 @@ namespace tidemill::model {
 // Names one object at any time; the same key may name another object later (see Metadata::uid).
 struct ObjectKey {
     KindId kind{};
-    std::string namespace_name;
-    std::string name;
+    std::string namespace_name = {};
+    std::string name = {};
 
     friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
     friend bool operator==(const ObjectKey&, const ObjectKey&) = default;
@@ -29,8 +29,8 @@ std::string describe(const ObjectKey& key);
 // cannot disagree. A value: copies are deep and independent.
 struct Object {
     KindId kind{};
-    Metadata metadata;
-    JsonObject body;  // spec, status, data, ...
+    Metadata metadata = {};
+    JsonObject body = {};  // spec, status, data, ...
 
     ObjectKey key() const { return {kind, metadata.namespace_name, metadata.name}; }
 

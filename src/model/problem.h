@@ -26,9 +26,9 @@ enum class ProblemKind : std::uint8_t {
 struct Problem {
     ProblemKind kind = ProblemKind::rule;
     Severity severity = Severity::error;
-    std::string message;
-    std::vector<std::string> paths;  // "spec.template.spec.containers[0].image"
-    std::string details;             // a longer explanation, or empty
+    std::string message = {};
+    std::vector<std::string> paths = {};  // "spec.template.spec.containers[0].image"
+    std::string details = {};             // a longer explanation, or empty
 
     friend bool operator==(const Problem&, const Problem&) = default;
 };
@@ -64,9 +64,9 @@ std::string admission_denied(const Problems& problems);
 
 // One entry of a Status' details.causes, and of its message.
 struct Cause {
-    std::string reason;   // "FieldValueInvalid"
-    std::string message;  // `Invalid value: "string": … must be of type integer: "string"`
-    std::string field;
+    std::string reason = {};   // "FieldValueInvalid"
+    std::string message = {};  // `Invalid value: "string": … must be of type integer: "string"`
+    std::string field = {};
 
     friend bool operator==(const Cause&, const Cause&) = default;
 };

@@ -29,53 +29,53 @@ inline constexpr std::string_view condition_certificate_provisioned = "Certifica
 
 struct ServiceStatus {
     std::int64_t observed_generation = 0;
-    Conditions conditions;
-    TextMap annotations;
-    std::string latest_created_revision_name;
-    std::string latest_ready_revision_name;
-    std::string url;
-    std::string address_url;  // inside the platform
-    std::vector<TrafficTarget> traffic;
+    Conditions conditions = {};
+    TextMap annotations = {};
+    std::string latest_created_revision_name = {};
+    std::string latest_ready_revision_name = {};
+    std::string url = {};
+    std::string address_url = {};  // inside the platform
+    std::vector<TrafficTarget> traffic = {};
 
     friend bool operator==(const ServiceStatus&, const ServiceStatus&) = default;
 };
 
 struct ConfigurationStatus {
     std::int64_t observed_generation = 0;
-    Conditions conditions;
-    TextMap annotations;
-    std::string latest_created_revision_name;
-    std::string latest_ready_revision_name;
+    Conditions conditions = {};
+    TextMap annotations = {};
+    std::string latest_created_revision_name = {};
+    std::string latest_ready_revision_name = {};
 
     friend bool operator==(const ConfigurationStatus&, const ConfigurationStatus&) = default;
 };
 
 struct ContainerState {
-    std::string name;
-    std::string image_digest;
+    std::string name = {};
+    std::string image_digest = {};
 
     friend bool operator==(const ContainerState&, const ContainerState&) = default;
 };
 
 struct RevisionStatus {
     std::int64_t observed_generation = 0;
-    Conditions conditions;
-    TextMap annotations;
-    std::string log_url;
-    std::vector<ContainerState> container_statuses;
-    std::optional<std::int64_t> actual_replicas;
-    std::optional<std::int64_t> desired_replicas;
+    Conditions conditions = {};
+    TextMap annotations = {};
+    std::string log_url = {};
+    std::vector<ContainerState> container_statuses = {};
+    std::optional<std::int64_t> actual_replicas = {};
+    std::optional<std::int64_t> desired_replicas = {};
 
     friend bool operator==(const RevisionStatus&, const RevisionStatus&) = default;
 };
 
 struct RouteStatus {
     std::int64_t observed_generation = 0;
-    Conditions conditions;
-    TextMap annotations;
-    std::string url;
-    std::string address_url;
-    std::vector<TrafficTarget> traffic;
+    Conditions conditions = {};
+    TextMap annotations = {};
+    std::string url = {};
+    std::string address_url = {};
+    std::vector<TrafficTarget> traffic = {};
 
     friend bool operator==(const RouteStatus&, const RouteStatus&) = default;
 };
@@ -121,11 +121,11 @@ Reason reason_not_owned(std::string_view kind, std::string_view name);
 
 // What the autoscaler knows of a revision. Source: RevisionStatus.PropagateAutoscalerStatus.
 struct ScaleReport {
-    std::optional<std::int64_t> actual_scale;
-    std::optional<std::int64_t> desired_scale;
-    bool initialized = false;           // the initial scale was reached once
-    bool reachable_by_name = false;     // requests can be sent to it
-    std::optional<Condition> activity;  // nothing: the autoscaler has not looked at it yet
+    std::optional<std::int64_t> actual_scale = {};
+    std::optional<std::int64_t> desired_scale = {};
+    bool initialized = false;                // the initial scale was reached once
+    bool reachable_by_name = false;          // requests can be sent to it
+    std::optional<Condition> activity = {};  // nothing: the autoscaler has not looked at it yet
 };
 void propagate_scale(RevisionStatus& status, const ScaleReport& scale, base::WallTime now);
 
