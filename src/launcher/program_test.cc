@@ -1,0 +1,626 @@
+// The launcher program itself, spoken to over its pipes as the client does, with real processes.
+// Needs root for namespaces; says so loudly otherwise.
+#include <dirent.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launcher/plan_frame.h"
+#include "launcher/program_bytes.h"
+#include "launcher/protocol.h"
+
+namespace tidemill::launcher {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct StringSink {
+    std::string bytes;
+    void append(const char* data, std::size_t size) { bytes.append(data, size); }
+};
+
+struct Received {
+    FrameType type{};
+    std::uint64_t request = 0;
+    std::string payload;
+    Reader reader() const { return Reader(payload.data(), payload.size()); }
+};
+
+// The program as a child, spoken to with a limit on every wait.
+class Running {
+public:
+    explicit Running(const std::string& directory, std::uint32_t instances_max = 64) {
+        int in[2];
+        int out[2];
+        EXPECT_EQ(::pipe2(in, O_CLOEXEC), 0);
+        EXPECT_EQ(::pipe2(out, O_CLOEXEC), 0);
+        auto file = ProgramFile::make();
+        EXPECT_TRUE(file);
+        const std::string path = file->path();
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::dup2(in[0], 0);
+            ::dup2(out[1], 1);
+            const char* argv[] = {path.c_str(), nullptr};
+            const char* environment[] = {nullptr};
+            ::execve(path.c_str(), const_cast<char**>(argv), const_cast<char**>(environment));
+            ::_exit(127);
+        }
+        ::close(in[0]);
+        ::close(out[1]);
+        in_ = in[1];
+        out_ = out[0];
+        StringSink sink;
+        Writer writer(sink);
+        writer.put(protocol_version);
+        writer.text(directory);
+        writer.text("tidemill-test/" + std::to_string(::getpid()));
+        writer.put(instances_max);
+        const auto id = send(FrameType::hello, sink.bytes);
+        const auto welcome = await(id);
+        EXPECT_TRUE(welcome && welcome->type == FrameType::welcome);
+        if (welcome) {
+            auto reader = welcome->reader();
+            reader.take<std::uint32_t>();
+            capabilities = reader.take<Capabilities>();
+        }
+    }
+    ~Running() { stop(SIGKILL); }
+
+    // Ends the program; instances live on.
+    void stop(int number) {
+        if (pid_ > 0) {
+            ::close(in_);
+            ::close(out_);
+            ::kill(pid_, number);
+            ::waitpid(pid_, nullptr, 0);
+            pid_ = -1;
+        }
+    }
+
+    std::uint64_t send(FrameType type, const std::string& payload) {
+        const Header header{static_cast<std::uint32_t>(payload.size()), type, 0, ++last_};
+        const std::string bytes =
+            std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + payload;
+        EXPECT_EQ(::write(in_, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+        return last_;
+    }
+    std::uint64_t send_name(FrameType type, const std::string& name) {
+        StringSink sink;
+        Writer(sink).text(name);
+        return send(type, sink.bytes);
+    }
+    // The next frame with this request's number (0: news); others are kept.
+    std::optional<Received> await(std::uint64_t request, int timeout_ms = 10'000) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+        for (;;) {
+            const auto found = std::ranges::find(kept_, request, &Received::request);
+            if (found != kept_.end()) {
+                Received frame = std::move(*found);
+                kept_.erase(found);
+                return frame;
+            }
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                until - std::chrono::steady_clock::now());
+            pollfd wait{out_, POLLIN, 0};
+            if (left.count() <= 0 || ::poll(&wait, 1, static_cast<int>(left.count())) <= 0) {
+                return std::nullopt;
+            }
+            char bytes[65'536];
+            const ssize_t got = ::read(out_, bytes, sizeof(bytes));
+            if (got <= 0) {
+                return std::nullopt;
+            }
+            input_.append(bytes, static_cast<std::size_t>(got));
+            Header header;
+            while (input_.size() >= sizeof(header)) {
+                std::memcpy(&header, input_.data(), sizeof(header));
+                if (input_.size() < sizeof(header) + header.payload_bytes) {
+                    break;
+                }
+                kept_.push_back({header.type, header.request,
+                                 input_.substr(sizeof(header), header.payload_bytes)});
+                input_.erase(0, sizeof(header) + header.payload_bytes);
+            }
+        }
+    }
+    std::optional<Received> launch(const host::LaunchPlan& plan) {
+        const auto payload = encode_plan(plan);
+        EXPECT_TRUE(payload) << payload.error().message;
+        return await(send(FrameType::launch, *payload));
+    }
+    std::optional<Ending> await_ended(const std::string& name, int timeout_ms = 10'000) {
+        while (auto news = await(0, timeout_ms)) {
+            auto reader = news->reader();
+            if (news->type == FrameType::news_ended && reader.text() == name) {
+                return reader.take<Ending>();
+            }
+        }
+        return std::nullopt;
+    }
+
+    Capabilities capabilities{};
+
+private:
+    pid_t pid_ = -1;
+    int in_ = -1;
+    int out_ = -1;
+    std::uint64_t last_ = 0;
+    std::string input_;
+    std::vector<Received> kept_;
+};
+
+class Program : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) {
+            GTEST_SKIP() << "NOT TESTED: namespaces and cgroups need root";
+        }
+        char name[] = "/tmp/tidemill-launcher-XXXXXX";
+        directory_ = ::mkdtemp(name);
+    }
+    void TearDown() override {
+        if (directory_.empty()) {
+            return;
+        }
+        // Whatever a failed test left running ends here.
+        Running sweeper(directory_ + "/run");
+        const auto id = sweeper.send(FrameType::scan, "");
+        std::vector<std::string> names;
+        for (auto frame = sweeper.await(id); frame && frame->type == FrameType::known;
+             frame = sweeper.await(id)) {
+            names.emplace_back(frame->reader().text());
+        }
+        for (const auto& known : names) {
+            sweeper.await(sweeper.send_name(FrameType::kill, known));
+            for (int i = 0; i < 100; ++i) {
+                const auto done = sweeper.await(sweeper.send_name(FrameType::forget, known));
+                if (done && done->type == FrameType::done) {
+                    break;
+                }
+                ::usleep(10'000);
+            }
+        }
+        sweeper.await(sweeper.send(FrameType::scan, ""));
+        ::usleep(50'000);  // the last groups go in the sweep after
+        sweeper.stop(SIGTERM);
+        fs::remove_all(directory_);
+        remove_groups();
+    }
+    static void remove_groups() {
+        std::error_code ignored;
+        for (const auto& mount : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
+            for (auto it = fs::recursive_directory_iterator(
+                     mount.path(), fs::directory_options::skip_permission_denied, ignored);
+                 it != fs::recursive_directory_iterator(); it.increment(ignored)) {
+                if (it->path().filename() == std::to_string(::getpid()) &&
+                    it->path().parent_path().filename() == "tidemill-test") {
+                    ::rmdir(it->path().c_str());
+                    ::rmdir(it->path().parent_path().c_str());
+                    break;
+                }
+            }
+        }
+    }
+
+    std::string run() const { return directory_ + "/run"; }
+
+    host::LaunchPlan plan(const std::string& name, const std::string& shell) const {
+        using Kind = host::MountPlan::Kind;
+        host::LaunchPlan plan;
+        plan.instance = name;
+        plan.note = "note of " + name;
+        plan.argv = {"/bin/sh", "-c", shell};
+        plan.environment = {"PATH=/usr/bin:/bin"};
+        plan.uid = plan.gid = 0x7000'0001;
+        plan.host_name = "inside";
+        plan.log_directory = directory_ + "/log-" + name;
+        auto& mounts = plan.root.mounts;
+        mounts.push_back({.kind = Kind::bind, .source = "/usr", .target = "/usr", .content = {}});
+        for (const char* link : {"bin", "sbin", "lib", "lib64"}) {
+            mounts.push_back({.kind = Kind::link,
+                              .source = std::string("usr/") + link,
+                              .target = std::string("/") + link,
+                              .content = {}});
+        }
+        mounts.push_back({.kind = Kind::proc, .source = {}, .target = "/proc", .content = {}});
+        mounts.push_back({.kind = Kind::sysfs, .source = {}, .target = "/sys", .content = {}});
+        mounts.push_back({.kind = Kind::devices,
+                          .source = {},
+                          .target = "/dev",
+                          .bytes_max = 1U << 20,
+                          .content = {}});
+        mounts.push_back({.kind = Kind::tmpfs,
+                          .source = {},
+                          .target = "/tmp",
+                          .access = host::MountPlan::Access::read_write,
+                          .bytes_max = 1U << 20,
+                          .mode = 01777,
+                          .content = {}});
+        plan.root.masked = {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"};
+        plan.root.read_only = {"/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq",
+                               "/proc/sysrq-trigger"};
+        return plan;
+    }
+    std::string log(const std::string& name) const {
+        std::ifstream file(directory_ + "/log-" + name + "/0.log");
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+    // Runs `shell` to its end; its whole log.
+    std::string output_of(const std::string& shell) {
+        Running program(run());
+        const auto launched = program.launch(plan("one", shell));
+        EXPECT_TRUE(launched && launched->type == FrameType::launched) << text_of(launched);
+        const auto ending = program.await_ended("one");
+        EXPECT_TRUE(ending);
+        return log("one");
+    }
+    static std::string text_of(const std::optional<Received>& frame) {
+        if (!frame) {
+            return "nothing came";
+        }
+        if (frame->type != FrameType::failed) {
+            return "frame " + std::to_string(static_cast<int>(frame->type));
+        }
+        auto reader = frame->reader();
+        const int error = reader.take<std::int32_t>();
+        const std::string step(reader.text());
+        return step + " " + std::string(reader.text()) + ": " + std::strerror(error);
+    }
+
+    std::string directory_;
+};
+
+TEST_F(Program, WhatAProgramSaysIsKeptAsCriWritesIt) {
+    const auto text = output_of("echo hello; echo trouble >&2; printf unfinished");
+    EXPECT_NE(text.find("Z stdout F hello\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("Z stderr F trouble\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("Z stdout P unfinished\n"), std::string::npos) << text;
+}
+
+TEST_F(Program, ItIsAloneAndPowerless) {
+    const auto text = output_of(
+        "echo pid $$; hostname; id -u; id -G; grep -E 'Cap(Eff|Bnd)|NoNew|^Seccomp:' "
+        "/proc/self/status | tr -d '\\n'; echo; ls -d /proc/[0-9]* | wc -l; ls /; "
+        "echo x > /usr/x; echo 1 > /proc/sys/vm/swappiness; cat /proc/1/environ; "
+        "mkdir /tmp/ok && echo tmp ok; cat < /dev/stdin | wc -c; cat /proc/kcore | wc -c; "
+        "cat /proc/self/cgroup | head -1; ulimit -c; umask");
+    EXPECT_NE(text.find("F pid 2\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("F inside\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("F 1879048193\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("CapEff:\t0000000000000000CapBnd:\t0000000000000000NoNewPrivs:\t1Seccomp:"
+                        "\t2"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find("/usr/x: Read-only file system"), std::string::npos) << text;
+    EXPECT_NE(text.find("/proc/sys/vm/swappiness: Read-only file system"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("/proc/1/environ: Permission denied"), std::string::npos) << text;
+    EXPECT_NE(text.find("F tmp ok\n"), std::string::npos) << text;
+    EXPECT_EQ(text.find("F etc\n"), std::string::npos) << text;
+    EXPECT_EQ(text.find("F root\n"), std::string::npos) << text;
+}
+
+TEST_F(Program, AFailureNamesTheStepThePathAndTheReason) {
+    Running program(run());
+    const auto attempt = [&](auto&& change) {
+        auto wanted = plan("bad", "true");
+        change(wanted);
+        return text_of(program.launch(wanted));
+    };
+    EXPECT_EQ(attempt([](auto& p) { p.argv = {"/bin/nothing"}; }),
+              "exec /bin/nothing: No such file or directory");
+    EXPECT_EQ(attempt([](auto& p) { p.argv = {"/etc"}; }), "exec /etc: No such file or directory");
+    EXPECT_EQ(attempt([](auto& p) { p.argv = {"/tmp"}; }), "exec /tmp: Permission denied");
+    EXPECT_EQ(attempt([](auto& p) {
+                  p.root.mounts.push_back({.kind = host::MountPlan::Kind::file,
+                                           .source = {},
+                                           .target = "/app/run",
+                                           .mode = 0755,
+                                           .content = "#!/opt/no/python3 -u\n"});
+                  p.argv = {"/app/run"};
+              }),
+              "exec-interpreter /opt/no/python3: No such file or directory");
+    EXPECT_EQ(attempt([](auto& p) { p.directory = "/missing"; }),
+              "directory /missing: No such file or directory");
+    EXPECT_EQ(
+        attempt([](auto& p) {
+            p.root.mounts.push_back({.source = "/no/such/app", .target = "/app", .content = {}});
+        }),
+        "bind /no/such/app: No such file or directory");
+    // Nothing is left: the name can be used again.
+    EXPECT_EQ(text_of(program.launch(plan("bad", "true"))), "frame 33");
+}
+
+TEST_F(Program, AnEndIsReportedWithItsCodeOrSignal) {
+    Running program(run());
+    program.launch(plan("code", "exit 7"));
+    auto ending = program.await_ended("code");
+    ASSERT_TRUE(ending);
+    EXPECT_EQ(ending->how, Ending::How::exited);
+    EXPECT_EQ(ending->number, 7);
+    program.launch(plan("signal", "kill -SEGV $$"));
+    ending = program.await_ended("signal");
+    ASSERT_TRUE(ending);
+    EXPECT_EQ(ending->how, Ending::How::signalled);
+    EXPECT_EQ(ending->number, SIGSEGV);
+}
+
+TEST_F(Program, SignalsReachTheProgramAndKillReachesEverything) {
+    Running program(run());
+    program.launch(
+        plan("term", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"));
+    while (log("term").find("up") == std::string::npos) {
+        ::usleep(1000);
+    }
+    StringSink sink;
+    Writer writer(sink);
+    writer.text("term");
+    writer.put(std::int32_t{SIGTERM});
+    EXPECT_EQ(text_of(program.await(program.send(FrameType::signal, sink.bytes))), "frame 35");
+    auto ending = program.await_ended("term");
+    ASSERT_TRUE(ending);
+    EXPECT_EQ(ending->number, 3);
+    EXPECT_NE(log("term").find("bye"), std::string::npos);
+
+    program.launch(plan("deaf", "trap '' TERM; setsid sleep 1000 & sleep 1000"));
+    EXPECT_EQ(text_of(program.await(program.send_name(FrameType::kill, "deaf"))), "frame 35");
+    ending = program.await_ended("deaf");
+    ASSERT_TRUE(ending);
+    EXPECT_EQ(ending->how, Ending::How::signalled);
+    EXPECT_EQ(ending->number, SIGKILL);
+}
+
+TEST_F(Program, AStoppedProgramIsNews) {
+    Running program(run());
+    program.launch(plan("stops", "kill -STOP $$; exit 0"));
+    const auto news = program.await(0);
+    ASSERT_TRUE(news);
+    EXPECT_EQ(news->type, FrameType::news_stopped);
+}
+
+TEST_F(Program, InstancesOutliveTheLauncherAndAreFoundAgain) {
+    std::int32_t pid = 0;
+    {
+        Running program(run());
+        const auto launched = program.launch(plan("stays", "echo a; sleep 1000"));
+        ASSERT_EQ(text_of(launched), "frame 33");
+        pid = launched->reader().take<std::int32_t>();
+        program.launch(plan("goes", "trap 'exit 9' TERM; echo set; while :; do sleep 0.01; done"));
+        while (log("goes").find("set") == std::string::npos) {
+            ::usleep(1000);
+        }
+        program.stop(SIGKILL);
+    }
+    ASSERT_EQ(::kill(pid, 0), 0) << "the instance died with its launcher";
+    std::int32_t other = 0;
+    {
+        Running program(run());
+        const auto id = program.send(FrameType::scan, "");
+        int found = 0;
+        for (auto frame = program.await(id); frame && frame->type == FrameType::known;
+             frame = program.await(id)) {
+            auto reader = frame->reader();
+            const std::string name(reader.text());
+            EXPECT_EQ(reader.blob(), "note of " + name);
+            const auto known = reader.take<std::int32_t>();
+            if (name == "stays") {
+                EXPECT_EQ(known, pid);
+            } else {
+                other = known;
+            }
+            ++found;
+        }
+        EXPECT_EQ(found, 2);
+        program.stop(SIGKILL);
+    }
+    // It ends while nobody watches: its own init wrote down how.
+    ASSERT_GT(other, 1);
+    ::kill(other, SIGTERM);
+    while (::kill(other, 0) == 0) {
+        std::ifstream stat("/proc/" + std::to_string(other) + "/stat");
+        const std::string text{std::istreambuf_iterator<char>(stat), {}};
+        if (text.find(") Z ") != std::string::npos) {
+            break;
+        }
+        ::usleep(1000);
+    }
+    Running program(run());
+    const auto id = program.send(FrameType::scan, "");
+    for (auto frame = program.await(id); frame && frame->type == FrameType::known;
+         frame = program.await(id)) {
+        auto reader = frame->reader();
+        const std::string name(reader.text());
+        reader.blob();
+        reader.take<std::int32_t>();
+        reader.take<std::uint64_t>();
+        reader.take<std::int64_t>();
+        reader.take<std::uint32_t>();
+        const bool ended = reader.take<std::uint8_t>() != 0;
+        const auto ending = reader.take<Ending>();
+        EXPECT_EQ(ended, name == "goes");
+        if (name == "goes") {
+            EXPECT_EQ(ending.how, Ending::How::exited);
+            EXPECT_EQ(ending.number, 9);
+        }
+    }
+    EXPECT_EQ(text_of(program.await(program.send_name(FrameType::kill, "stays"))), "frame 35");
+    EXPECT_TRUE(program.await_ended("stays"));
+}
+
+TEST_F(Program, AMemoryHogIsKilledAndTheEvidenceKept) {
+    Running program(run());
+    if (program.capabilities.cgroup_memory == 0) {
+        GTEST_SKIP() << "NOT TESTED: no memory controller can be used here";
+    }
+    auto hog = plan("hog", "exec perl -e '$x = \"x\" x (256 * 1024 * 1024); sleep 1000'");
+    hog.limits.memory_bytes_max = 32U << 20;
+    ASSERT_EQ(text_of(program.launch(hog)), "frame 33");
+    const auto ending = program.await_ended("hog");
+    ASSERT_TRUE(ending);
+    EXPECT_EQ(ending->how, Ending::How::signalled);
+    EXPECT_EQ(ending->number, SIGKILL);
+    EXPECT_GE(ending->oom_kills, 1U);
+}
+
+TEST_F(Program, AForkBombIsContained) {
+    Running program(run());
+    if (program.capabilities.cgroup_pids == 0) {
+        GTEST_SKIP() << "NOT TESTED: no process controller can be used here";
+    }
+    auto bomb =
+        plan("bomb", "i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done; sleep 1000");
+    bomb.limits.processes_max = 10;
+    ASSERT_EQ(text_of(program.launch(bomb)), "frame 33");
+    while (log("bomb").find("annot fork") == std::string::npos) {
+        ::usleep(1000);
+    }
+    const auto id = program.send_name(FrameType::inspect, "bomb");
+    const auto seen = program.await(id);
+    ASSERT_TRUE(seen);
+    EXPECT_LE(seen->reader().take<std::uint32_t>(), 11U);
+}
+
+TEST_F(Program, ConnectionsWaitInTheSocketUntilTheProgramAccepts) {
+    Running program(run());
+    auto wanted = plan("listens", "");
+    wanted.argv = {
+        "/usr/bin/perl", "-e",
+        "select(undef,undef,undef,0.05); open(my $l, '+<&=', $ENV{TIDEMILL_LISTEN_FD}) "
+        "or die; accept(my $c, $l) or die $!; syswrite($c, 'served'); close $c; sleep 1000"};
+    wanted.listen_path = directory_ + "/s";
+    ASSERT_EQ(text_of(program.launch(wanted)), "frame 33");
+    const int client = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, wanted.listen_path.c_str());
+    ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    char text[16] = {};
+    EXPECT_EQ(::read(client, text, sizeof(text)), 6) << log("listens");
+    EXPECT_STREQ(text, "served");
+    ::close(client);
+}
+
+TEST_F(Program, WhatAnInstanceListensOnIsFound) {
+    Running program(run());
+    auto wanted = plan("where", "");
+    wanted.argv = {"/usr/bin/perl", "-e",
+                   "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr=>'127.0.0.1',"
+                   "Listen=>1) or die; $|=1; print $s->sockport, \"\\n\"; sleep 1000"};
+    ASSERT_EQ(text_of(program.launch(wanted)), "frame 33");
+    while (log("where").empty()) {
+        ::usleep(1000);
+    }
+    const auto frame = program.await(program.send_name(FrameType::inspect, "where"));
+    ASSERT_TRUE(frame);
+    ASSERT_EQ(frame->type, FrameType::listening);
+    auto reader = frame->reader();
+    EXPECT_EQ(reader.take<std::uint8_t>(), 4);
+    const auto port = reader.take<std::uint16_t>();
+    EXPECT_EQ(reader.text(), "127.0.0.1");
+    EXPECT_NE(log("where").find("F " + std::to_string(port) + "\n"), std::string::npos);
+}
+
+TEST_F(Program, AFloodOfLogStaysWithinItsLimitAndKeepsTheEnd) {
+    Running program(run());
+    auto flood = plan("flood", "");
+    flood.argv = {"/usr/bin/perl", "-e", "print \"line $_\\n\" for 1..60000; print \"last\\n\""};
+    flood.log_bytes_max = 256 * 1024;
+    ASSERT_EQ(text_of(program.launch(flood)), "frame 33");
+    ASSERT_TRUE(program.await_ended("flood"));
+    std::uintmax_t total = 0;
+    std::string all;
+    for (const char* name : {"/0.log", "/1.log"}) {
+        const std::string path = directory_ + "/log-flood" + name;
+        total += fs::file_size(path);
+        std::ifstream file(path);
+        all += std::string{std::istreambuf_iterator<char>(file), {}};
+    }
+    EXPECT_LE(total, 256 * 1024U);
+    EXPECT_NE(all.find("F last\n"), std::string::npos);
+}
+
+TEST_F(Program, InAUserNamespaceItIsConfinedTheSame) {
+    Running program(run());
+    if (program.capabilities.user_namespaces == 0) {
+        GTEST_SKIP() << "NOT TESTED: no user namespaces here";
+    }
+    auto wanted = plan("user", "id -u; echo x > /usr/x; grep CapEff /proc/self/status");
+    wanted.isolation = host::Isolation::user_namespace;
+    std::erase_if(wanted.root.mounts,
+                  [](const auto& m) { return m.kind == host::MountPlan::Kind::sysfs; });
+    wanted.root.masked.pop_back();
+    ASSERT_EQ(text_of(program.launch(wanted)), "frame 33");
+    ASSERT_TRUE(program.await_ended("user"));
+    EXPECT_NE(log("user").find("F 1879048193\n"), std::string::npos) << log("user");
+    EXPECT_NE(log("user").find("Read-only"), std::string::npos) << log("user");
+    EXPECT_NE(log("user").find("CapEff:\t0000000000000000"), std::string::npos) << log("user");
+}
+
+TEST_F(Program, WithoutAnyNamespaceItStillRunsAndIsKilledWhole) {
+    Running program(run());
+    auto wanted = plan("plain", "echo here; sleep 1000");
+    wanted.isolation = host::Isolation::none;
+    wanted.root = {};
+    ASSERT_EQ(text_of(program.launch(wanted)), "frame 33");
+    EXPECT_EQ(text_of(program.await(program.send_name(FrameType::kill, "plain"))), "frame 35");
+    EXPECT_TRUE(program.await_ended("plain"));
+}
+
+TEST_F(Program, LaunchTakesMillisecondsAtMost) {
+    Running program(run());
+    std::vector<double> whole;
+    double sums[4] = {};
+    constexpr int rounds = 50;
+    for (int i = 0; i < rounds; ++i) {
+        const std::string name = "quick-" + std::to_string(i);
+        auto wanted = plan(name, "");
+        wanted.argv = {"/usr/bin/true"};
+        wanted.limits = {.memory_bytes_max = 64U << 20,
+                         .cpu_milli_max = 1000,
+                         .cpu_milli_weight = 100,
+                         .processes_max = 64};
+        const auto began = std::chrono::steady_clock::now();
+        const auto launched = program.launch(wanted);
+        whole.push_back(
+            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began)
+                .count());
+        ASSERT_EQ(text_of(launched), "frame 33");
+        auto reader = launched->reader();
+        reader.take<std::int32_t>();
+        reader.take<std::uint64_t>();
+        std::int64_t at = reader.take<std::int64_t>();
+        for (double& sum : sums) {
+            const auto next = reader.take<std::int64_t>();
+            sum += static_cast<double>(next - at) / 1e6;
+            at = next;
+        }
+        ASSERT_TRUE(program.await_ended(name));
+    }
+    std::ranges::sort(whole);
+    RecordProperty("p50_ms", std::to_string(whole[rounds / 2]));
+    std::printf("launch p50 %.2f ms p90 %.2f ms; prepare %.2f clone %.2f root %.2f exec %.2f\n",
+                whole[rounds / 2], whole[rounds * 9 / 10], sums[0] / rounds, sums[1] / rounds,
+                sums[2] / rounds, sums[3] / rounds);
+    // The target is 2; the bound is for a machine that does other things at the same time.
+    EXPECT_LT(whole[rounds / 2], 20.0);
+}
+
+}  // namespace
+}  // namespace tidemill::launcher
