@@ -9,7 +9,7 @@
 
 #include "async/loop.h"
 #include "host/clock.h"
-#include "proxy/answers.h"
+#include "proxy/message/answers.h"
 
 namespace tidemill::proxy {
 

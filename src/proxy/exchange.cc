@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/rewrite.h"
+#include "proxy/message/rewrite.h"
 #include "proxy/session.h"
 
 namespace tidemill::proxy {

@@ -47,11 +47,11 @@ base::Status Revision::set_endpoints(const std::vector<EndpointNews>& news) {
             endpoint->address_text = item.address;
             endpoint->address = *std::move(address);
         }
-        const auto before = std::exchange(endpoint->load.state, item.state);
+        endpoint->load.state = item.state;
         mesh::readmit(endpoint->load);
         next.push_back(std::move(endpoint));
-        if (item.state != before && item.state != EndpointState::ready) {
-            after_drain(*next.back());
+        if (item.state != EndpointState::ready) {
+            after_drain(*next.back());  // said again at each announcement: the agent may be new
         }
     }
     endpoints_.swap(next);

@@ -11,7 +11,7 @@
 #include "host/network.h"
 #include "mesh/balance.h"
 #include "mesh/route_table.h"
-#include "proxy/marks.h"
+#include "proxy/message/marks.h"
 #include "proxy/metrics.h"
 
 namespace tidemill::proxy {
@@ -117,6 +117,7 @@ public:
         std::uint32_t in_flight = 0;
     };
     Activity take_activity();
+    bool was_busy = false;  // for the caller of take_activity()
 
     std::uint32_t waiting() const { return waiting_count_; }
     std::uint32_t active() const { return active_; }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/answers.h"
+#include "proxy/message/answers.h"
 
 namespace tidemill::proxy {
 

@@ -12,8 +12,8 @@
 #include "async/task.h"
 #include "host/stream.h"
 #include "mesh/patience.h"
-#include "proxy/body.h"
-#include "proxy/outbox.h"
+#include "proxy/message/body.h"
+#include "proxy/message/outbox.h"
 #include "proxy/worker.h"
 
 namespace tidemill::proxy {

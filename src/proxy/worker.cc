@@ -92,7 +92,9 @@ async::Task<void> Worker::tick() {
         for (auto& [name, revision] : revisions_) {
             revision->sweep();
             const auto activity = revision->take_activity();
-            if (activity.requests > 0 || activity.concurrency_average > 0) {
+            const bool busy = activity.requests > 0 || activity.concurrency_average > 0;
+            // One more when it has come to rest, so that its last word is not that it is busy.
+            if (std::exchange(revision->was_busy, busy) || busy) {
                 reports.push_back({name, activity});
             }
         }

@@ -19,13 +19,13 @@ struct FakeClock final : host::Clock {
 };
 
 struct FakeRandom final : host::Random {
-    explicit FakeRandom(std::uint64_t seed) : engine(seed) {}
+    explicit FakeRandom(std::uint64_t seed) : dice({seed, seed + 1, seed + 2, seed + 3}) {}
     void fill(std::span<std::byte> bytes) override {
         for (auto& byte : bytes) {
-            byte = static_cast<std::byte>(engine());
+            byte = static_cast<std::byte>(dice.next());
         }
     }
-    std::mt19937_64 engine;
+    Dice dice;
 };
 
 struct KeptLines final : LogSink {

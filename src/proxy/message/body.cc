@@ -1,4 +1,4 @@
-#include "proxy/body.h"
+#include "proxy/message/body.h"
 
 #include <algorithm>
 

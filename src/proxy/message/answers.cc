@@ -1,4 +1,4 @@
-#include "proxy/answers.h"
+#include "proxy/message/answers.h"
 
 #include <array>
 

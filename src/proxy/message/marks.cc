@@ -1,4 +1,4 @@
-#include "proxy/marks.h"
+#include "proxy/message/marks.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "proxy/buffers.h"
+#include "proxy/message/buffers.h"
 
 #include <cstring>
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "proxy/outbox.h"
+#include "proxy/message/outbox.h"
 #include "wire/http1.h"
 #include "wire/http1_body.h"
 

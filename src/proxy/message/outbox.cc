@@ -1,4 +1,4 @@
-#include "proxy/outbox.h"
+#include "proxy/message/outbox.h"
 
 namespace tidemill::proxy {
 

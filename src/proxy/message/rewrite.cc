@@ -1,4 +1,4 @@
-#include "proxy/rewrite.h"
+#include "proxy/message/rewrite.h"
 
 #include <array>
 #include <cstring>
