@@ -1,0 +1,63 @@
+// When to give up, and when to try once more.
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.h"
+#include "mesh/route_table.h"
+
+namespace tidemill::mesh {
+
+// How one attempt to get an answer from an endpoint ended.
+struct FailedAttempt {
+    enum class Stage : std::uint8_t {
+        connect,        // no connection came about: the endpoint saw nothing
+        before_answer,  // the connection ended before the first byte of an answer
+        within_answer,
+    };
+    enum class Connection : std::uint8_t { fresh, reused };
+    enum class Effect : std::uint8_t { idempotent, may_change };  // RFC 9110 section 9.2.2
+
+    Stage stage = Stage::connect;
+    Connection connection = Connection::fresh;
+    std::uint64_t bytes_sent = 0;  // of the request, on this connection
+    Effect effect = Effect::may_change;
+    // All that was sent is still held, so that it can be sent again as it was.
+    enum class Copy : std::uint8_t { held, lost } copy = Copy::held;
+    std::uint32_t attempts = 1;  // this one included
+};
+
+// True when the request cannot have run twice if it is sent again:
+// - no connection came about, or nothing was written to it; or
+// - a reused connection ended before the first byte of an answer (the endpoint closed it while it
+//   was idle, as HTTP allows at any time) and the method is idempotent.
+// A fresh connection that ends after the request was written is the endpoint's own failure: the
+// request may have run. Bounded by `attempts_max`, but for connect, which the deadline bounds.
+bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max);
+
+// The three clocks of one request (knative.md 1.10), all from its first moment: waiting counts.
+class Patience {
+public:
+    Patience() = default;
+    Patience(const RevisionRule& rule, base::Instant begun);
+
+    // The time by which something must have happened. last_progress: when the last byte was written
+    // to the client, or `begun`.
+    base::Instant next(base::Instant last_progress) const;
+    // The first byte of the answer was written: only the whole and the idle time count from now on.
+    void answer_began() { start_by_ = base::Instant::never(); }
+    // The connection left HTTP (status 101): a session has no last byte, so the whole time no
+    // longer counts; the idle time does.
+    void upgraded() { end_by_ = start_by_ = base::Instant::never(); }
+
+    enum class Clock : std::uint8_t { none, whole, response_start, idle };
+    // Which clock has run out at `now`.
+    Clock expired(base::Instant now, base::Instant last_progress) const;
+
+private:
+    base::Instant end_by_ = base::Instant::never();
+    base::Instant start_by_ = base::Instant::never();
+    base::Duration idle_{};
+};
+
+}  // namespace tidemill::mesh
