@@ -14,6 +14,10 @@
 
 #include "host_linux/system_error.h"
 
+// glibc's clone() under its other name, which the thread sanitizer does not wrap: its wrapper takes
+// the child for a fork and releases its locks in the shared memory a second time.
+extern "C" int __clone(int (*body)(void*), void* stack, int flags, void* argument, ...);
+
 namespace tidemill::host_linux {
 namespace {
 
@@ -165,8 +169,8 @@ base::Result<Spawned> spawn_program(const host::SpawnOptions& options, const Spa
     const auto stack = std::make_unique<std::byte[]>(child_stack_bytes);
     int pidfd = -1;
     const pid_t pid =
-        ::clone(run_child, stack.get() + child_stack_bytes,
-                CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &pidfd, nullptr, nullptr);
+        ::__clone(run_child, stack.get() + child_stack_bytes,
+                  CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &pidfd, nullptr, nullptr);
     const int error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) {
