@@ -25,8 +25,12 @@ base::Status write_file_durably(Disk& disk, const std::string& path, std::string
                                 unsigned mode) {
     const std::string fresh = path + ".new";
     {
-        TRY(auto file, disk.open(fresh, Disk::Open::create, mode));
-        CHECK_OK(file->truncate(0));
+        // What an earlier attempt left may have another mode: it is not written into.
+        if (auto removed = disk.remove(fresh);
+            !removed && removed.error().code != base::Code::not_found) {
+            return removed;
+        }
+        TRY(auto file, disk.open(fresh, Disk::Open::create_new, mode));
         CHECK_OK(file->write_at(0, bytes));
         CHECK_OK(file->sync());
     }

@@ -38,7 +38,7 @@ class Network {
 public:
     virtual ~Network() = default;
     // Errors: unavailable (refused, no route, no such path; the message says which), deadline,
-    // exhausted (no file descriptor or port left).
+    // exhausted (no file descriptor or port left), denied (the path may not be used), invalid.
     virtual async::Task<base::Result<std::unique_ptr<Stream>>> connect(Address to,
                                                                        base::Instant deadline) = 0;
     // Errors: conflict (address in use; the message names the process if it can be known), denied,
