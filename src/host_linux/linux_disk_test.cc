@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "host_linux/append_file.h"
 #include "host_linux/linux_clock.h"
 #include "host_linux/linux_disk.h"
 #include "host_linux/scratch_directory.h"
@@ -84,6 +85,28 @@ TEST_F(LinuxDiskTest, WritesDurably) {
     EXPECT_EQ(*host::read_file(disk_, path("f"), 10), "two");
     EXPECT_EQ(*disk_.list(scratch_.path()), std::vector<std::string>{"f"});
     EXPECT_EQ(disk_.info(path("f"))->mode, 0600U);
+}
+
+TEST_F(LinuxDiskTest, ADurableWriteDoesNotReuseWhatAnEarlierOneLeft) {
+    auto left = *disk_.open(path("f.new"), Disk::Open::create_new, 0644);
+    EXPECT_TRUE(host::write_file_durably(disk_, path("f"), "secret", 0600));
+    EXPECT_EQ(disk_.info(path("f"))->mode, 0600U);
+    EXPECT_EQ(*left->size(), 0U);
+}
+
+TEST_F(LinuxDiskTest, LinesOfSeveralWritersDoNotMix) {
+    auto one = *AppendFile::open(path("log"));
+    auto two = *AppendFile::open(path("log"));
+    one.write("one\n");
+    two.write("two\n");
+    one.write("three\n");
+    EXPECT_EQ(*host::read_file(disk_, path("log"), 100), "one\ntwo\nthree\n");
+    EXPECT_EQ(AppendFile::open(path("none/log")).error().code, Code::not_found);
+    auto full = AppendFile::open("/dev/full");
+    if (full) {
+        full->write("lost\n");
+        EXPECT_EQ(full->dropped_bytes(), 5U);
+    }
 }
 
 TEST_F(LinuxDiskTest, MakesListsAndRemovesDirectories) {
