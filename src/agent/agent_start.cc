@@ -1,0 +1,456 @@
+// The way up: launching, probing, and taking over what runs already.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "agent/agent.h"
+#include "agent/probe.h"
+#include "agent/records.h"
+#include "base/bytes.h"
+
+namespace tidemill::agent {
+namespace {
+
+using State = InstanceView::State;
+
+// "NAMESPACE/NAME" -> "NAME".
+std::string bare_name(std::string_view name) {
+    const auto slash = name.find('/');
+    return std::string(slash == std::string_view::npos ? name : name.substr(slash + 1));
+}
+
+std::string random_name(host::Random& random) {
+    std::byte bytes[5];
+    random.fill(bytes);
+    return base::to_hex(bytes);
+}
+
+sandbox::Workload workload_of(const link::WantedRevision& wanted) {
+    const link::InstanceSpec& spec = wanted.spec;
+    sandbox::Workload workload;
+    workload.command = spec.command;
+    workload.environment = {{"K_SERVICE", bare_name(wanted.service)},
+                            {"K_CONFIGURATION", bare_name(wanted.configuration)},
+                            {"K_REVISION", bare_name(wanted.revision)}};
+    if (wanted.container_concurrency > 0 &&
+        spec.listen == link::InstanceSpec::Listen::unix_socket) {
+        workload.environment.emplace_back("TIDEMILL_CONCURRENCY",
+                                          std::to_string(wanted.container_concurrency));
+    }
+    workload.environment.insert(workload.environment.end(), spec.environment.begin(),
+                                spec.environment.end());
+    workload.directory = spec.working_directory;
+    for (const auto& mount : spec.mounts) {
+        workload.mounts.push_back({mount.source, mount.target,
+                                   mount.access == link::FileMount::Access::read_write
+                                       ? host::MountPlan::Access::read_write
+                                       : host::MountPlan::Access::read_only});
+    }
+    for (const auto& file : spec.files) {
+        workload.files.push_back({file.target, file.content, file.mode});
+    }
+    workload.memory_bytes_max = spec.memory_bytes_max;
+    workload.cpu_milli_max = spec.cpu_milli_max;
+    workload.cpu_milli_request = spec.cpu_milli_request;
+    workload.processes_max = spec.processes_max;
+    return workload;
+}
+
+}  // namespace
+
+async::Task<base::Status> Agent::start() {
+    CO_CHECK_OK(host_.disk.make_directories(options_.run_directory + "/s", 0711));
+    CO_CHECK_OK(host_.disk.make_directories(options_.data_directory + "/logs", 0700));
+    CO_CHECK_OK(co_await scan());
+    std::map<std::string, std::string> living;
+    for (const auto& [name, instance] : instances_) {
+        living.emplace(name, instance->note.revision);
+    }
+    logs_.recover(living);
+    CO_CHECK_OK(tasks_.spawn(watch()));
+    co_return base::ok;
+}
+
+// Compares what is known with what the launcher knows: both after a start, when nothing is known
+// here, and after the launcher was lost.
+async::Task<base::Status> Agent::scan() {
+    CO_TRY(const auto known, co_await launcher_.scan());
+    std::set<std::string> seen;
+    for (const auto& each : known) {
+        seen.insert(each.instance);
+        if (find(each.instance) == nullptr) {
+            adopt(each);
+        } else if (each.exit) {
+            ended(each.instance, *each.exit);
+        }
+    }
+    std::vector<std::string> gone;
+    for (const auto& [name, instance] : instances_) {
+        if (instance->is_launched && !seen.contains(name)) {
+            gone.push_back(name);
+        }
+    }
+    for (const auto& name : gone) {
+        ended(name, {});
+    }
+    co_return base::ok;
+}
+
+async::Task<void> Agent::compare_with_scan() {
+    while (!co_await scan()) {
+        co_await async::sleep_for(host_.loop, std::chrono::milliseconds(50));
+    }
+}
+
+void Agent::adopt(const host::KnownInstance& known) {
+    const auto note = read_note(known.note);
+    if (!note) {
+        return;  // somebody else's, or a newer agent's: not ours to end
+    }
+    auto address = host::parse_address(note->address);
+    if (!address) {
+        return;
+    }
+    auto made = std::make_unique<Instance>();
+    Instance& instance = *made;
+    instance.name = known.instance;
+    instance.note = *note;
+    instance.address = *std::move(address);
+    instance.uid = known.uid;
+    instance.pid = known.process.pid;
+    instance.started_wall = known.launched;
+    instance.is_launched = true;
+    instance.cause = "adopt";
+    const base::Instant now = host_.loop.now();
+    instance.began = now;
+    // Whatever control said last may be older than what started it.
+    instance.view = {.instance = known.instance,
+                     .state = State::starting,
+                     .started = now,
+                     .lease_until = now + options_.lease};
+    if (note->port != 0) {
+        ports_.hold(note->port);
+    }
+    Revision& revision = revision_of(note->revision);
+    revision.instances.insert(&instance);
+    instances_.emplace(known.instance, std::move(made));
+    if (known.exit) {
+        ended(known.instance, *known.exit);
+        return;
+    }
+    publish(revision);
+    (void)tasks_.spawn(await_ready(known.instance));
+}
+
+async::Task<void> Agent::watch() {
+    for (;;) {
+        const host::LauncherEvent event = co_await launcher_.next_event();
+        switch (event.kind) {
+            case host::LauncherEvent::Kind::ended:
+                ended(event.instance, event.exit);
+                break;
+            case host::LauncherEvent::Kind::stopped:
+                // It answers nobody. What stopped it is not ours to guess; a new one will serve.
+                if (Instance* instance = find(event.instance)) {
+                    instance->view.health = InstanceView::Health::bad;
+                    instance->reason = {"Stopped",
+                                        "its process was stopped by a signal (SIGSTOP or SIGTSTP) "
+                                        "and was replaced"};
+                    Revision& revision = revision_of(instance->note.revision);
+                    publish(revision);
+                    settle(revision);
+                }
+                break;
+            case host::LauncherEvent::Kind::resumed:
+                break;
+            case host::LauncherEvent::Kind::lost:
+                (void)tasks_.spawn(compare_with_scan());
+                break;
+        }
+    }
+}
+
+void Agent::start_one(Revision& revision, std::string cause, base::Instant began) {
+    auto made = std::make_unique<Instance>();
+    Instance& instance = *made;
+    instance.name = fmt::format("{}-{}", bare_name(revision.name), random_name(host_.random));
+    instance.note.revision = revision.name;
+    instance.note.service = revision.wanted->service;
+    instance.cause = std::move(cause);
+    instance.began = began;
+    instance.started_wall = host_.clock.wall_now();
+    const base::Instant now = host_.loop.now();
+    instance.view = {.instance = instance.name,
+                     .state = State::starting,
+                     .started = now,
+                     // Until it is ready there is nothing to be judged by; then the lease counts.
+                     .lease_until = instance.cause == "wake"
+                                        ? now + revision.wanted->spec.startup_deadline
+                                        : base::Instant{}};
+    revision.instances.insert(&instance);
+    const std::string name = instance.name;
+    instances_.emplace(name, std::move(made));
+    // Started in the next turn: what fails at once must not change the revision under settle().
+    (void)tasks_.spawn([](Agent& self, std::string which) -> async::Task<void> {
+        co_await async::yield(self.host_.loop);
+        co_await self.bring_up(std::move(which));
+    }(*this, name));
+}
+
+base::Result<host::LaunchPlan> Agent::plan(Instance& instance, const link::WantedRevision& wanted) {
+    sandbox::Workload workload = workload_of(wanted);
+    workload.instance = instance.name;
+    workload.host_name = instance.name;
+    workload.log_directory = logs_.directory_of(instance.name);
+    if (wanted.spec.listen == link::InstanceSpec::Listen::port) {
+        TRY(const auto port, ports_.take(host_.network));
+        instance.note.port = port;
+        instance.address = host::IpAddress::loopback(port);
+        workload.port = port;
+    } else {
+        // Only the random part: sun_path is short.
+        workload.listen_path = fmt::format("{}/s/{}", options_.run_directory,
+                                           instance.name.substr(instance.name.rfind('-') + 1));
+        instance.address = host::UnixAddress{workload.listen_path};
+    }
+    instance.note.address = host::to_string(instance.address);
+    if (wanted.spec.run_as_user) {
+        instance.uid = *wanted.spec.run_as_user;
+    } else {
+        std::vector<std::uint32_t> taken;
+        for (const auto& [name, other] : instances_) {
+            taken.push_back(other->uid);
+        }
+        TRY(instance.uid, sandbox::choose_uid(instance.name, taken));
+    }
+    workload.uid = instance.uid;
+    workload.note = write_note(instance.note);
+    TRY(auto plan,
+        sandbox::plan_launch(workload, options_.policy, root_, launcher_.capabilities()));
+    instance.memory_bytes_max = plan.limits.memory_bytes_max;
+    return plan;
+}
+
+async::Task<void> Agent::bring_up(std::string name) {
+    Instance* instance = find(name);
+    if (instance == nullptr) {
+        co_return;
+    }
+    Revision& revision = revision_of(instance->note.revision);
+    if (!revision.wanted) {
+        remove(*instance);
+        co_return;
+    }
+    auto planned = plan(*instance, *revision.wanted);
+    if (!planned) {
+        failed_launch(*instance, planned.error());
+        co_return;
+    }
+    publish(revision);
+    const base::Instant sent = host_.clock.monotonic_now();
+    auto launched =
+        co_await launcher_.launch(*std::move(planned), host_.loop.now() + options_.launch_timeout);
+    instance = find(name);
+    if (instance == nullptr) {
+        co_return;  // launched and ended, and the news of the end came first
+    }
+    if (!launched) {
+        if (launched.error().code == base::Code::unavailable) {
+            // It may run all the same. The scan that follows the launcher's return decides.
+            instance->is_launched = true;
+            co_return;
+        }
+        failed_launch(*instance, launched.error());
+        co_return;
+    }
+    instance->is_launched = true;
+    instance->pid = launched->process.pid;
+    instance->stages.push_back({"decide", {}, sent - instance->began});
+    base::Instant at = sent;
+    for (const auto& stage : launched->stages) {
+        // The first begins where we let go, so that the way to the launcher is somebody's.
+        instance->stages.push_back({stage.name, at - instance->began, stage.ended - at});
+        at = stage.ended;
+    }
+    if (instance->is_kill_sent) {
+        (void)tasks_.spawn(send_kill(name));
+    } else if (instance->view.state == State::stopping) {
+        (void)tasks_.spawn(send_signal(name));
+    }
+    report(*instance, link::InstanceState::starting, nullptr);
+    co_await await_ready(name);
+}
+
+async::Task<void> Agent::await_ready(std::string name) {
+    Instance* instance = find(name);
+    link::ProbeSpec probe;
+    base::Duration limit = std::chrono::seconds(600);
+    // An adopted instance was ready before, if its revision is not known yet: connecting will do.
+    if (const auto& wanted = revision_of(instance->note.revision).wanted) {
+        probe = wanted->spec.readiness;
+        limit = wanted->spec.startup_deadline;
+    }
+    if (instance->note.port != 0) {
+        (void)tasks_.spawn(say_if_not_listening(name));
+    }
+    const auto is_starting = [this, name] {
+        const Instance* at = find(name);
+        return at != nullptr && at->view.state == State::starting &&
+               at->view.health == InstanceView::Health::good;
+    };
+    const auto ready = co_await probe_until_ready(host_, instance->address, probe,
+                                                  host_.loop.now() + limit, is_starting);
+    if (!is_starting()) {
+        co_return;
+    }
+    instance = find(name);
+    if (ready) {
+        became_ready(*instance);
+        co_return;
+    }
+    if (instance->reason.word.empty()) {
+        instance->reason = {"ProbeFailed", ready.error().message};
+    }
+    instance->view.health = InstanceView::Health::bad;
+    settle(revision_of(instance->note.revision));
+}
+
+// Looks again each time as long passes, and speaks when what it sees has changed.
+async::Task<void> Agent::say_if_not_listening(std::string name) {
+    base::Duration waited{};
+    std::vector<host::ListeningSocket> said;
+    bool has_spoken = false;
+    for (;;) {
+        co_await async::sleep_for(host_.loop, options_.not_listening_after);
+        waited += options_.not_listening_after;
+        Instance* instance = find(name);
+        if (instance == nullptr || instance->view.state != State::starting || instance->was_ready) {
+            co_return;
+        }
+        const auto seen = co_await launcher_.inspect(name);
+        instance = find(name);
+        if (instance == nullptr || instance->view.state != State::starting) {
+            co_return;
+        }
+        const auto is_right = [&](const host::ListeningSocket& socket) {
+            return socket.port == instance->note.port;
+        };
+        if (!seen || std::ranges::any_of(seen->listening, is_right) ||
+            (has_spoken && seen->listening == said)) {
+            continue;
+        }
+        has_spoken = true;
+        said = seen->listening;
+        instance->reason = explain_not_listening(instance->note.port, waited, said);
+        report(*instance, link::InstanceState::starting, nullptr);
+    }
+}
+
+void Agent::became_ready(Instance& instance) {
+    const base::Instant now = host_.clock.monotonic_now();
+    Revision& revision = revision_of(instance.note.revision);
+    const bool first = !instance.was_ready;
+    instance.view.state = State::ready;
+    instance.was_ready = true;
+    instance.ready_at = now;
+    instance.reason = {};
+    if (instance.cause != "adopt") {
+        // What waits in the proxies is this one's to take: the wakes that told of it are answered.
+        for (auto& [proxy, waiting] : revision.waiting) {
+            const std::uint32_t taken = revision.wanted && revision.wanted->container_concurrency
+                                            ? revision.wanted->container_concurrency
+                                            : waiting.count;
+            waiting.count -= std::min(waiting.count, taken);
+        }
+        instance.view.lease_until =
+            instance.cause == "wake" ? now + options_.lease : base::Instant{};
+    }
+    publish(revision);
+    report(instance, link::InstanceState::ready, nullptr);
+    if (first && instance.cause != "adopt" && !instance.stages.empty()) {
+        const auto& last = instance.stages.back();
+        const base::Duration at = last.at + last.took;
+        instance.stages.push_back({"listen", at, now - instance.began - at});
+        reports_.cold_start({.instance = instance.name,
+                             .revision = revision.name,
+                             .began = host_.clock.wall_now() + -(now - instance.began),
+                             .cause = instance.cause,
+                             .stages = instance.stages});
+    }
+    if (first && revision.wanted) {
+        const auto& spec = revision.wanted->spec;
+        if (spec.liveness) {
+            (void)tasks_.spawn(probe_liveness(instance.name, *spec.liveness));
+        }
+        if (spec.readiness.period > base::Duration{}) {
+            (void)tasks_.spawn(probe_readiness(instance.name, spec.readiness));
+        }
+    }
+    settle_soon(revision.name);
+}
+
+async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe) {
+    const base::Duration period =
+        probe.period > base::Duration{} ? probe.period : std::chrono::seconds(10);
+    std::uint32_t failures = 0;
+    for (;;) {
+        co_await async::sleep_for(host_.loop, period);
+        Instance* instance = find(name);
+        if (instance == nullptr || instance->view.state == State::stopping) {
+            co_return;
+        }
+        const host::Address address = instance->address;
+        const auto alive =
+            co_await probe_once(host_, address, probe, host_.loop.now() + probe.timeout);
+        failures = alive ? 0 : failures + 1;
+        instance = find(name);
+        if (instance == nullptr || instance->view.state == State::stopping) {
+            co_return;
+        }
+        if (failures >= std::max(probe.failure_threshold, 1U)) {
+            instance->reason = {"ProbeFailed",
+                                fmt::format("its liveness probe failed {} times, the last: {}",
+                                            failures, alive.error().message)};
+            instance->view.health = InstanceView::Health::bad;
+            Revision& revision = revision_of(instance->note.revision);
+            publish(revision);
+            settle(revision);
+            co_return;
+        }
+    }
+}
+
+async::Task<void> Agent::probe_readiness(std::string name, link::ProbeSpec probe) {
+    std::uint32_t failures = 0;
+    std::uint32_t successes = 0;
+    for (;;) {
+        co_await async::sleep_for(host_.loop, probe.period);
+        Instance* instance = find(name);
+        if (instance == nullptr || instance->view.state == State::draining ||
+            instance->view.state == State::stopping) {
+            co_return;
+        }
+        const host::Address address = instance->address;
+        const auto ready =
+            co_await probe_once(host_, address, probe, host_.loop.now() + probe.timeout);
+        failures = ready ? 0 : failures + 1;
+        successes = ready ? successes + 1 : 0;
+        instance = find(name);
+        if (instance == nullptr) {
+            co_return;
+        }
+        if (instance->view.state == State::ready && failures >= probe.failure_threshold) {
+            // Out of rotation, not ended: that is what liveness is for.
+            instance->view.state = State::starting;
+            instance->reason = {"ProbeFailed",
+                                "its readiness probe failed, the last: " + ready.error().message};
+            publish(revision_of(instance->note.revision));
+            report(*instance, link::InstanceState::starting, nullptr);
+        } else if (instance->view.state == State::starting && instance->was_ready &&
+                   successes >= probe.success_threshold) {
+            became_ready(*instance);
+        }
+    }
+}
+
+}  // namespace tidemill::agent

@@ -1,0 +1,76 @@
+// The agent on `link`: tables and messages of control and proxies.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "agent/agent.h"
+#include "link/session.h"
+#include "link/table.h"
+
+namespace tidemill::agent {
+
+// What the agent says goes into a table that every peer mirrors, and to every control there is.
+// What peers say goes to the agent. Whoever owns it feeds the two sessions with connections.
+class LinkService final : public Reports {
+public:
+    struct Limits {
+        std::size_t table_changes_max = 100'000;
+        std::size_t log_readers_max = 64;
+    };
+    LinkService(host::Host& host, Limits limits);
+    ~LinkService() override;
+    // Before any connection; `agent` outlives it.
+    void serve(Agent& agent);
+
+    link::Session& control() { return control_; }
+    link::Session& proxies() { return proxies_; }
+
+    void endpoints(const link::RevisionEndpoints& endpoints) override;
+    void report(const link::InstanceReport& report) override;
+    void cold_start(const link::ColdStart& start) override;
+
+private:
+    class Control final : public link::Session {
+    public:
+        explicit Control(LinkService& service) : service_(service) {}
+        void connected(link::Connection& connection, const link::Hello& peer) override;
+        base::Status received(link::Connection& connection, link::Message message) override;
+        void disconnected(link::Connection& connection, const base::Error& why) override;
+
+    private:
+        LinkService& service_;
+    };
+    class Proxies final : public link::Session {
+    public:
+        explicit Proxies(LinkService& service) : service_(service) {}
+        void connected(link::Connection& connection, const link::Hello& peer) override;
+        base::Status received(link::Connection& connection, link::Message message) override;
+        void disconnected(link::Connection& connection, const base::Error& why) override;
+
+    private:
+        LinkService& service_;
+    };
+    struct ControlPeer {
+        link::TableReceiver wanted;
+        std::map<std::uint64_t, std::unique_ptr<async::Scope>> readers;  // by request
+    };
+
+    base::Status read_log(link::Connection& connection, ControlPeer& peer,
+                          const link::LogRequest& request);
+    async::Task<void> send_log(link::Connection& connection, link::LogRequest request);
+    async::Task<bool> send_chunks(link::Connection& connection, std::uint64_t id, std::string text);
+
+    host::Host& host_;
+    Limits limits_;
+    Agent* agent_ = nullptr;
+    Control control_;
+    Proxies proxies_;
+    link::Table table_;
+    std::map<link::Connection*, std::unique_ptr<ControlPeer>> controls_;
+    std::map<link::Connection*, std::uint64_t> proxy_ids_;
+    std::uint64_t last_id_ = 0;
+};
+
+}  // namespace tidemill::agent

@@ -1,0 +1,57 @@
+// What the agent remembers of revisions and instances; private to agent*.cc.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/agent.h"
+
+namespace tidemill::agent {
+
+struct Agent::Instance {
+    std::string name;
+    Note note;
+    host::Address address;
+    InstanceView view;  // state, times, health
+    bool is_launched = false;
+    bool is_stop_asked = false;  // we meant it to end
+    bool is_kill_sent = false;
+    bool was_ready = false;
+    std::uint32_t uid = 0;
+    std::uint64_t memory_bytes_max = 0;
+    std::int32_t pid = 0;
+    base::WallTime started_wall;
+    base::Instant ready_at;
+    std::set<std::uint64_t> drained_by;  // proxies
+    std::string cause;                   // "wake", "scale", "replace", "adopt"
+    base::Instant began;                 // of the waterfall
+    std::vector<link::Stage> stages;
+    Reason reason;
+};
+
+struct Agent::Revision {
+    // Asks again when a time has come that the last plan named.
+    struct Again final : async::Timer {
+        Agent* agent = nullptr;
+        Revision* revision = nullptr;
+        void fire() override { agent->settle(*revision); }
+    };
+    struct Waiting {
+        std::uint32_t count = 0;
+        base::Instant heard;
+    };
+
+    std::string name;
+    std::optional<link::WantedRevision> wanted;  // as control said last
+    std::map<std::uint64_t, Waiting> waiting;    // by proxy
+    base::Instant first_wake;                    // of those open now
+    std::set<Instance*> instances;
+    std::uint32_t failures = 0;
+    base::Instant start_after{};
+    Again again;
+};
+
+}  // namespace tidemill::agent
