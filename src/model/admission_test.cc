@@ -365,6 +365,8 @@ TEST(Admission, EachRule) {
          "invalid value: Never: " + c + ".terminationMessagePolicy"},
         {"/spec/traffic", R"([{"percent": 50}, {"percent": 60}])",
          "Traffic targets sum to 110, want 100: spec.traffic"},
+        {"/spec/traffic", R"([{"percent": 40}])",
+         "Traffic targets sum to 40, want 100: spec.traffic"},
         {"/spec/traffic", R"([{"percent": 101}, {"percent": -1}])",
          "expected 0 <= -1 <= 100: spec.traffic[1].percent\n"
          "expected 0 <= 101 <= 100: spec.traffic[0].percent"},
@@ -395,6 +397,15 @@ TEST(Admission, EachRule) {
         // What the sidecars of the row with two containers may have is another rule's business.
         EXPECT_EQ(render(problems, Severity::error), row.want) << row.pointer << " " << row.value;
         EXPECT_FALSE(has_shape_errors(problems)) << row.pointer << " " << row.value;
+    }
+}
+
+TEST(Admission, PortsOfTheQueueProxyAreReserved) {
+    for (const auto* port : {"8012", "8013", "8022", "9090", "9091", "8008"}) {
+        const auto value = std::string(R"([{"containerPort": )") + port + "}]";
+        const auto admission = create(
+            changed(plain_service, {{"/spec/template/spec/containers/0/ports", value.c_str()}}));
+        EXPECT_TRUE(has_errors(admission.problems)) << port;
     }
 }
 
