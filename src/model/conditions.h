@@ -75,7 +75,7 @@ private:
 
     Conditions& conditions_;
     std::span<const std::string_view> dependents_;
-    base::WallTime now_ = {};
+    base::WallTime now_;
 };
 
 // Elements without a type are left out; times that cannot be read count as the start of 1970.

@@ -110,12 +110,12 @@ std::string format_double(double number) {
 }
 
 std::string format_go_duration(base::Duration span) {
-    using std::chrono::duration_cast;
-    const auto seconds = duration_cast<std::chrono::seconds>(span);
-    if (span < std::chrono::seconds(1) || span != seconds) {
+    using namespace std::chrono_literals;
+    if (span < 1s) {
         return base::format_duration(span);
     }
-    const auto count = seconds.count();
+    const auto count = span / 1s;
+    const auto rest = span % 1min;
     std::string out;
     if (count >= 3600) {
         out += fmt::format("{}h", count / 3600);
@@ -123,7 +123,7 @@ std::string format_go_duration(base::Duration span) {
     if (count >= 60) {
         out += fmt::format("{}m", count / 60 % 60);
     }
-    return out + fmt::format("{}s", count % 60);
+    return out + fmt::format("{}s", std::chrono::duration<double>(rest).count());
 }
 
 }  // namespace tidemill::model

@@ -81,7 +81,7 @@ base::Result<Quantity> Quantity::parse(std::string_view text) {
         out.format_ = Format::binary_si;
     } else if (suffix.starts_with('e') || suffix.starts_with('E')) {
         auto exponent = suffix.substr(1);
-        if (exponent.starts_with('+')) {
+        if (exponent.starts_with('+') && !exponent.starts_with("+-")) {
             exponent.remove_prefix(1);
         }
         const auto number = base::parse_number<int>(exponent);
@@ -143,6 +143,9 @@ base::Result<Quantity> Quantity::parse(std::string_view text) {
 base::Result<Quantity> Quantity::from_json(const Json& value) {
     if (const auto* text = value.if_string()) {
         return parse(as_view(*text));
+    }
+    if (const auto* fraction = value.if_double()) {
+        return parse(fmt::to_string(*fraction));  // "0.5" where JSON's writer says 5E-1
     }
     if (value.is_number()) {
         return parse(boost::json::serialize(value));
