@@ -55,7 +55,9 @@ public:
 
     host::IoResult try_readv(std::span<const host::MutableBuffer> buffers) override {
         using Kind = host::IoResult::Kind;
-        ++reads;
+        if (attempts != nullptr) {
+            *attempts += 1;
+        }
         if (read_expired()) {
             return {Kind::deadline};
         }
@@ -89,7 +91,9 @@ public:
     }
     host::IoResult try_writev(std::span<const host::ConstBuffer> buffers) override {
         using Kind = host::IoResult::Kind;
-        ++writes;
+        if (attempts != nullptr) {
+            *attempts += 1;
+        }
         if (write_expired()) {
             return {Kind::deadline};
         }
@@ -133,8 +137,8 @@ public:
     bool ended() const { return incoming_ended_; }
     std::size_t unread() const { return incoming_.size(); }
     void set_options(PipeOptions options) { options_ = options; }
-    std::uint64_t reads = 0;
-    std::uint64_t writes = 0;
+    // Attempts are counted there; by one of the two ends, as the test chooses.
+    std::shared_ptr<std::uint64_t> attempts;
 
 private:
     struct News final : async::Ready {
@@ -217,6 +221,7 @@ public:
         return open_.at(address);
     }
     PipeOptions options;
+    std::uint64_t attempts_made() const { return *attempts_; }
     std::uint64_t connects = 0;
     base::Duration connect_takes{};
 
@@ -231,6 +236,7 @@ public:
             co_return base::fail(base::Code::unavailable, "refused");
         }
         auto [mine, other] = MemoryStream::pair(loop_, options);
+        mine->attempts = attempts_;
         found->second.push_back(std::make_unique<Party>(std::move(other)));
         if (on_accept) {
             on_accept(found->first, *found->second.back());
@@ -250,6 +256,7 @@ public:
 private:
     async::Loop& loop_;
     std::map<std::string, std::deque<std::unique_ptr<Party>>> open_;
+    std::shared_ptr<std::uint64_t> attempts_ = std::make_shared<std::uint64_t>(0);
 };
 
 // A listener that test code connects to.
@@ -260,12 +267,15 @@ public:
         async::Event arrived;
         std::deque<std::unique_ptr<MemoryStream>> waiting;
         PipeOptions options;
+        std::uint64_t attempts_made() const { return *attempts; }
+        std::shared_ptr<std::uint64_t> attempts = std::make_shared<std::uint64_t>(0);
     };
     MemoryListener(async::Loop& loop, std::shared_ptr<Door> door)
         : loop_(loop), door_(std::move(door)) {}
 
     static std::unique_ptr<Party> knock(async::Loop& loop, Door& door) {
         auto [mine, other] = MemoryStream::pair(loop, door.options);
+        other->attempts = door.attempts;
         door.waiting.push_back(std::move(other));
         door.arrived.set();
         return std::make_unique<Party>(std::move(mine));

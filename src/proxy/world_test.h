@@ -105,6 +105,7 @@ struct World {
             }
         }
         worker->set_endpoints("default/app-1", news);
+        loop.run_ready();
     }
     std::unique_ptr<Party> connect() {
         auto party = MemoryListener::knock(loop, *door);
