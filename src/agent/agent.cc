@@ -110,7 +110,7 @@ void Agent::wake(std::uint64_t proxy, const link::Wake& wake) {
         revision.waiting.erase(proxy);
     } else {
         revision.waiting[proxy] = {wake.waiting, now};
-        for (Instance* instance : revision.instances) {
+        for (auto& [id, instance] : revision.instances) {
             instance->view.lease_until = std::max(instance->view.lease_until, now + options_.lease);
         }
     }
@@ -189,7 +189,7 @@ void Agent::settle(Revision& revision) {
         wanted.surplus = Wanted::Surplus::keep;
     }
     std::vector<InstanceView> views;
-    for (const Instance* instance : revision.instances) {
+    for (const auto& [id, instance] : revision.instances) {
         views.push_back(instance->view);
     }
     const auto there = static_cast<std::uint32_t>(instances_.size());
@@ -225,7 +225,7 @@ void Agent::settle(Revision& revision) {
 
 void Agent::publish(Revision& revision) {
     link::RevisionEndpoints endpoints{.revision = revision.name, .endpoints = {}};
-    for (const Instance* instance : revision.instances) {
+    for (const auto& [id, instance] : revision.instances) {
         if (instance->view.health == InstanceView::Health::good) {
             endpoints.endpoints.push_back(
                 {instance->name, instance->note.address, wire_state(instance->view.state)});
@@ -382,7 +382,7 @@ void Agent::remove(Instance& instance) {
     if (instance.note.port != 0) {
         ports_.give_back(instance.note.port);
     }
-    revision.instances.erase(&instance);
+    revision.instances.erase(instance.name);
     instances_.erase(instance.name);
     publish(revision);
     settle_soon(revision.name);

@@ -132,7 +132,7 @@ void Agent::adopt(const host::KnownInstance& known) {
         ports_.hold(note->port);
     }
     Revision& revision = revision_of(note->revision);
-    revision.instances.insert(&instance);
+    revision.instances.emplace(instance.name, &instance);
     instances_.emplace(known.instance, std::move(made));
     if (known.exit) {
         ended(known.instance, *known.exit);
@@ -187,7 +187,7 @@ void Agent::start_one(Revision& revision, std::string cause, base::Instant began
                      .lease_until = instance.cause == "wake"
                                         ? now + revision.wanted->spec.startup_deadline
                                         : base::Instant{}};
-    revision.instances.insert(&instance);
+    revision.instances.emplace(instance.name, &instance);
     const std::string name = instance.name;
     instances_.emplace(name, std::move(made));
     // Started in the next turn: what fails at once must not change the revision under settle().

@@ -48,7 +48,7 @@ struct Agent::Revision {
     std::optional<link::WantedRevision> wanted;  // as control said last
     std::map<std::uint64_t, Waiting> waiting;    // by proxy
     base::Instant first_wake;                    // of those open now
-    std::set<Instance*> instances;
+    std::map<std::string, Instance*> instances;  // by name: an order that replays
     std::uint32_t failures = 0;
     base::Instant start_after{};
     Again again;

@@ -167,6 +167,13 @@ void CgroupHome::find(std::string_view name) {
             }
         }
     }
+    bool any_v2 = false;
+    for (const Place& place : places_) {
+        any_v2 = any_v2 || place.version == 2;
+    }
+    if (!any_v2 && places_[freezer].version == 1) {
+        core_ = {};  // mounted beside version 1 and of no further use
+    }
     swap_counts_ =
         has(memory) &&
         (places_[memory].version == 2 ||
@@ -244,18 +251,24 @@ Failure Cgroup::create(const Plan& plan) {
     return {};
 }
 
+Fd Cgroup::open_directory() const {
+    if (home_.core().version != 2) {
+        return Fd();
+    }
+    return Fd(
+        ::open(Path(home_.core().directory, "/", name_).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 void Cgroup::open_joins(Fd (&into)[joins_max]) const {
     for (std::uint8_t i = 0; i < joins_max; ++i) {
-        const bool is_core = i == CgroupHome::controller_count;
-        const auto& place = is_core ? home_.core() : home_.place(CgroupHome::Controller(i));
-        if (place.version == 0 || (!is_core && !home_.leads(i))) {
+        const auto& place = home_.place(CgroupHome::Controller(i));
+        if (place.version != 1 || !home_.leads(i)) {
             continue;
         }
-        // Version 1's "tasks" moves one thread without the lock of the whole machine that
-        // "cgroup.procs" takes; this process has one thread.
-        const Path path(place.directory, "/", name_,
-                        place.version == 1 ? "/tasks" : "/cgroup.procs");
-        into[i].reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+        // "tasks" moves one thread without the lock that "cgroup.procs" takes, and this process
+        // has one thread.
+        into[i].reset(
+            ::open(Path(place.directory, "/", name_, "/tasks").c_str(), O_WRONLY | O_CLOEXEC));
     }
 }
 

@@ -51,8 +51,11 @@ public:
     // Makes the groups and writes the limits. A limit that the host cannot hold is left out: what
     // is missing was said in the capabilities. After a failure nothing is left.
     Failure create(const Plan& plan);
-    // Opens what join() needs, since paths end with pivot_root.
-    static constexpr int joins_max = CgroupHome::controller_count + 1;
+    // Of version 2: the directory to clone into. Moving there later would take a lock of the whole
+    // machine, which waits for every processor: 10 ms and more when they are busy. Not open: none.
+    Fd open_directory() const;
+    // Of version 1: opens what join() needs, since paths end with the host's root.
+    static constexpr int joins_max = CgroupHome::controller_count;
     void open_joins(Fd (&into)[joins_max]) const;
     // Moves the calling process. Single-threaded callers only.
     static Failure join(const Fd (&joins)[joins_max]);

@@ -136,10 +136,9 @@ Failure become(const Plan& plan, const Descriptors& descriptors) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return failure("no-new-privileges", "");
     }
-    struct sigaction plain{};
-    plain.sa_handler = SIG_DFL;
-    for (int number = 1; number < 65; ++number) {
-        ::sigaction(number, &plain, nullptr);
+    // All that the launcher ignores; the others it set to their defaults when it began.
+    for (const int number : ignored_signals) {
+        ::signal(number, SIG_DFL);
     }
     sigset_t none;
     ::sigemptyset(&none);

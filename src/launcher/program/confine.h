@@ -1,10 +1,15 @@
 // The last steps before the user's program: everything is given up that it must not have.
 #pragma once
 
+#include <signal.h>
+
 #include "launcher/program/plan.h"
 #include "launcher/program/system.h"
 
 namespace tidemill::launcher {
+
+// By the launcher and every init; the program finds none ignored.
+inline constexpr int ignored_signals[] = {SIGPIPE, SIGINT, SIGHUP};
 
 struct Descriptors {
     int in;

@@ -255,7 +255,6 @@ void run_init(const InitSetup& setup) {
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
     // Without its own process namespace, orphans come to us and to nobody else.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ::prctl(PR_SET_NAME, "tidemill-init");
@@ -276,7 +275,7 @@ void run_init(const InitSetup& setup) {
             give_up(setup.report, failure("host-name", plan.host_name));
         }
         if (plan.mount_count != 0) {
-            if (const Failure why = build_root(plan, setup.stage)) {
+            if (const Failure why = build_root(plan, setup.empty, setup.stage)) {
                 give_up(setup.report, why);
             }
         }

@@ -25,6 +25,7 @@ struct Report {
 struct InitSetup {
     const Plan& plan;
     const char* stage;  // an empty directory, the root's place until it is the root
+    int empty;          // make_empty_namespace(); -1: init has a mount namespace already
     int report;         // writing end of a pipe
     int record;         // the instance's record, open for writing
     int listener;       // -1: none

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "launcher/program/init.h"
+#include "launcher/program/root.h"
 
 namespace tidemill::launcher {
 namespace {
@@ -97,17 +98,29 @@ Failure clone_init(const Plan& plan, const RunDirectory& run, const Cgroup& cgro
     clone_args arguments{};
     arguments.flags = CLONE_PIDFD;
     if (plan.isolation != Isolation::none) {
-        arguments.flags |= CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+        arguments.flags |= CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+    }
+    // Only its owner may enter the empty one; in a user namespace init is not that.
+    const int empty = plan.isolation == Isolation::namespaces && plan.mount_count != 0
+                          ? run.empty_namespace()
+                          : -1;
+    if (plan.isolation != Isolation::none && empty < 0) {
+        arguments.flags |= CLONE_NEWNS;
     }
     if (plan.isolation == Isolation::user_namespace) {
         arguments.flags |= CLONE_NEWUSER;
     }
     arguments.pidfd = reinterpret_cast<std::uint64_t>(&process);
     arguments.exit_signal = SIGCHLD;
+    const Fd group = cgroup.open_directory();
+    if (group.open()) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = static_cast<std::uint64_t>(group.get());
+    }
     into.cloning_ns = monotonic_ns();
     const long pid = ::syscall(SYS_clone3, &arguments, sizeof(arguments));
     if (pid == 0) {
-        run_init({plan, run.stage(), report[1], record, listener, mapped_read.get(), joins});
+        run_init({plan, run.stage(), empty, report[1], record, listener, mapped_read.get(), joins});
     }
     if (pid < 0) {
         return failure("clone", plan.name.data());
@@ -147,6 +160,7 @@ Failure RunDirectory::open(std::string_view path) {
             return failure("lock", path_);
         }
     }
+    empty_namespace_ = make_empty_namespace(stage_);
     return {};
 }
 

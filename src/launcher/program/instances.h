@@ -44,11 +44,14 @@ public:
     Path record_path(std::string_view name) const { return Path(path_, "/instances/", name); }
     Path instances_path() const { return Path(path_, "/instances"); }
     const char* stage() const { return stage_; }
+    // Of make_empty_namespace(); -1: there is none.
+    int empty_namespace() const { return empty_namespace_.get(); }
 
 private:
     char path_[512] = {};
     char stage_[520] = {};
     Fd lock_;
+    Fd empty_namespace_;
 };
 
 // Makes the record, the groups and the socket of a plan and clones its init. After a failure

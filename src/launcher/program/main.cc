@@ -15,6 +15,7 @@
 #include <cstring>
 #include <new>
 
+#include "launcher/program/confine.h"
 #include "launcher/program/init.h"
 #include "launcher/program/inspect.h"
 #include "launcher/program/instances.h"
@@ -67,9 +68,12 @@ class Program {
 public:
     void run() {
         ::prctl(PR_SET_NAME, "tidemill-launch");
-        ::signal(SIGPIPE, SIG_IGN);
-        ::signal(SIGINT, SIG_IGN);
-        ::signal(SIGHUP, SIG_IGN);
+        for (int number = 1; number < NSIG; ++number) {
+            ::signal(number, SIG_DFL);
+        }
+        for (const int number : ignored_signals) {
+            ::signal(number, SIG_IGN);
+        }
         ::fcntl(STDIN_FILENO, F_SETFL, ::fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
         events_.reset(::epoll_create1(EPOLL_CLOEXEC));
         watch(STDIN_FILENO, nullptr, 0);

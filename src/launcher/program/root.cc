@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -24,6 +25,9 @@ struct Device {
 constexpr Device devices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
                               {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
 constexpr std::size_t device_count = sizeof(devices) / sizeof(devices[0]);
+
+// Of an instance's root itself: inline files are in it too, so it is as large as they may be.
+constexpr std::uint64_t root_bytes_max = frame_bytes_max + (1U << 20);
 
 // What was taken hold of before the host's files went out of sight.
 struct Held {
@@ -296,23 +300,86 @@ Failure restrict_paths(const Plan& plan) {
     return {};
 }
 
-}  // namespace
-
-Failure build_root(const Plan& plan, const char* stage) {
+// The caller becomes alone in an empty tmpfs, its root.
+Failure enter_stage(const char* stage) {
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
         return failure("private", "/");
     }
-    static Held held;
-    if (const Failure why = hold(plan, held)) {
-        return why;
-    }
-    // Inline files are in here too, so it is as large as they may be.
-    if (!mount_tmpfs(stage, frame_bytes_max + (1U << 20), 0755, MS_NOSUID | MS_NODEV)) {
+    if (!mount_tmpfs(stage, root_bytes_max, 0755, MS_NOSUID | MS_NODEV)) {
         return failure("root", stage);
     }
     if (::chdir(stage) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 ||
         ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {
         return failure("pivot-root", stage);
+    }
+    return {};
+}
+
+// The same from the empty namespace: what lies under the new root is empty too, so changing the
+// root is enough.
+Failure enter_empty(int empty) {
+    if (::setns(empty, CLONE_NEWNS) != 0 || ::unshare(CLONE_NEWNS) != 0) {
+        return failure("mount-namespace", "");
+    }
+    if (!mount_tmpfs("/stage", root_bytes_max, 0755, MS_NOSUID | MS_NODEV)) {
+        return failure("root", "/stage");
+    }
+    if (::chdir("/stage") != 0 || ::chroot(".") != 0 || ::chdir("/") != 0) {
+        return failure("change-root", "/stage");
+    }
+    return {};
+}
+
+}  // namespace
+
+Fd make_empty_namespace(const char* stage) {
+    int made[2];
+    int release[2];
+    if (::pipe2(made, O_CLOEXEC) != 0) {
+        return Fd();
+    }
+    const Fd made_read(made[0]);
+    Fd made_write(made[1]);
+    if (::pipe2(release, O_CLOEXEC) != 0) {
+        return Fd();
+    }
+    Fd release_read(release[0]);
+    Fd release_write(release[1]);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        struct mount_attr fixed{};
+        fixed.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+        release_write.reset(-1);
+        if (::unshare(CLONE_NEWNS) != 0 || enter_stage(stage) || ::mkdir("/stage", 0755) != 0 ||
+            ::mount_setattr(AT_FDCWD, "/", 0, &fixed, sizeof(fixed)) != 0 ||
+            ::write(made_write.get(), "", 1) != 1) {
+            ::_exit(1);
+        }
+        char byte = 0;
+        [[maybe_unused]] const ssize_t got = ::read(release_read.get(), &byte, 1);
+        ::_exit(0);
+    }
+    made_write.reset(-1);
+    char byte = 0;
+    Fd found;
+    if (child > 0 && ::read(made_read.get(), &byte, 1) == 1) {
+        const Path path("/proc/", static_cast<std::uint64_t>(child), "/ns/mnt");
+        found.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    }
+    release_write.reset(-1);
+    if (child > 0) {
+        ::waitpid(child, nullptr, 0);
+    }
+    return found;
+}
+
+Failure build_root(const Plan& plan, int empty, const char* stage) {
+    static Held held;
+    if (const Failure why = hold(plan, held)) {
+        return why;
+    }
+    if (const Failure why = empty >= 0 ? enter_empty(empty) : enter_stage(stage)) {
+        return why;
     }
     ::umask(0022);
     if (const Failure why = apply(plan, held)) {

@@ -6,10 +6,18 @@
 
 namespace tidemill::launcher {
 
-// In the new mount namespace, before anything else there: takes hold of everything of the host that
-// the plan names, makes an empty root at `stage` (an empty directory of the host), and leaves the
-// host's file system for good. Paths of the plan are resolved only after that, so that no link
-// inside can lead out.
-Failure build_root(const Plan& plan, const char* stage);
+// A mount namespace with nothing in it but an empty directory "/stage": where instances begin, so
+// that none of them has to copy the host's mounts and to throw them away again. Throwing away waits
+// for every processor of the machine (synchronize_rcu), which is milliseconds when they are busy.
+// Made at `stage` (an empty directory of the host) by a short-lived child; not open() when it
+// cannot be made, as without root.
+Fd make_empty_namespace(const char* stage);
+
+// Before anything else in an instance's init: takes hold of everything of the host that the plan
+// names, and leaves the host's file system for an empty one. Paths of the plan are resolved only
+// after that, so that no link inside can lead out. With `empty` from make_empty_namespace() the
+// caller is still in the host's mount namespace; with -1 it is in a copy, of which `stage` becomes
+// the root and the rest is thrown away.
+Failure build_root(const Plan& plan, int empty, const char* stage);
 
 }  // namespace tidemill::launcher
