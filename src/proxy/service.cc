@@ -55,6 +55,8 @@ Service::Service(host::Host& main, std::vector<Seat> seats, ServiceOptions optio
       agent_(*this),
       admin_(*this),
       table_(std::make_shared<const mesh::RouteTable>()),
+      routes_known_(main.loop),
+      endpoints_known_(main.loop),
       reporter_(main.loop, 1) {
     for (const Seat& seat : seats) {
         desks_.push_back(std::make_unique<Desk>(*this, seat, desks_.size()));
@@ -224,6 +226,11 @@ void Service::Agent::disconnected(link::Connection& gone, const base::Error&) {
     }
 }
 
+async::Task<void> Service::tables_known() {
+    co_await routes_known_.wait();
+    co_await endpoints_known_.wait();
+}
+
 base::Status Service::change_routes(link::TableReceiver::Change change) {
     builder_.begin(change.version, change.mode == link::Begin::Mode::replace
                                        ? mesh::TableBuilder::Mode::replace
@@ -246,6 +253,7 @@ base::Status Service::change_routes(link::TableReceiver::Change change) {
     for (const auto& desk : desks_) {
         with_worker(*desk, [table = table_](Desk& at) { at.worker->set_table(table); });
     }
+    routes_known_.set();
     return base::ok;
 }
 
@@ -276,6 +284,7 @@ base::Status Service::change_endpoints(link::TableReceiver::Change change) {
     for (const auto& [revision, endpoints] : named) {
         set_endpoints(revision, endpoints);
     }
+    endpoints_known_.set();
     return base::ok;
 }
 

@@ -44,6 +44,10 @@ public:
     std::size_t workers() const { return desks_.size(); }
     // Begins to accept on worker `at`.
     void serve(std::size_t at, std::unique_ptr<host::Listener> listener);
+    // Goes on when control and agent have each given their first table. Before that nothing should
+    // be served: what a proxy does not know yet it would answer 404, while connections in the
+    // backlog only wait.
+    async::Task<void> tables_known();
     link::Session& control_session() { return control_; }
     link::Session& agent_session() { return agent_; }
     // GET /metrics (Prometheus text) and GET /healthz, for an admin listener.
@@ -127,6 +131,8 @@ private:
     std::map<std::string, std::vector<std::uint32_t>> waiting_;  // by worker, since the last second
     std::map<std::string, std::set<std::size_t>> drained_;       // instance -> workers done with it
     std::map<std::string, Sum> activity_;
+    async::Event routes_known_;
+    async::Event endpoints_known_;
     bool stopping_ = false;
     async::Scope reporter_;
 };
