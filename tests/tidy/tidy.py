@@ -35,7 +35,8 @@ SYSTEM_HEADER = re.compile(
     r'#include <(sys/|linux/|netinet/|arpa/|net/|unistd\.h|fcntl\.h|signal\.h|pthread\.h|poll\.h|sched\.h'
     r'|spawn\.h|dirent\.h|netdb\.h|grp\.h|pwd\.h|syscall\.h|time\.h|ctime>|thread>|random>|mutex>|condition_variable>)')
 # async::VirtualLoop draws schedules from a seed it is given: the engine is the point there.
-SYSTEM_HEADER_EXCEPTIONS = {("async/virtual_loop.h", "random")}
+# telemetry's registry is read by one thread while others add to it: no loop can serve both.
+SYSTEM_HEADER_EXCEPTIONS = {("async/virtual_loop.h", "random"), ("telemetry/metrics.h", "mutex")}
 
 
 def modules(root):
@@ -139,6 +140,8 @@ def rule_banned_words(root):
             continue
         for number, line in code_lines(path):
             for pattern, instead in BANNED_WORDS:
+                if room == "app" and "getenv" in pattern:
+                    continue  # the one room that reads the environment
                 if re.search(pattern, line):
                     if path.name.endswith("_test.cc") and "random" in pattern:
                         continue
