@@ -350,7 +350,9 @@ TEST(Admission, EachRule) {
         {"/spec/template/spec/containers/0/securityContext", R"({"runAsUser": -10})",
          "expected 0 <= -10 <= 2147483647: " + c + ".securityContext.runAsUser"},
         {"/spec/template/spec/containers/0/securityContext", R"({"runAsGroup": 2147483648})",
-         "expected 0 <= 2147483648 <= 2147483647: " + c + ".securityContext.runAsGroup"},
+         "expected 0 <= 2147483648 <= 2147483647: " + c +
+             ".securityContext.runAsGroup\nmust not set the field(s): " + c +
+             ".securityContext.runAsGroup\nan instance runs in the group of its user"},
         {"/spec/template/spec/containers/0/securityContext",
          R"({"runAsNonRoot": true, "runAsUser": 0})",
          "runAsNonRoot contradicts runAsUser 0: " + c + ".securityContext.runAsNonRoot, " + c +

@@ -125,7 +125,7 @@ constexpr Field security[] = {
     works("capabilities", object, capabilities),
     never("privileged", flag, "instances are never privileged"),
     works("readOnlyRootFilesystem", flag),
-    works("runAsGroup", int64),
+    refused("runAsGroup", int64, "an instance runs in the group of its user"),
     works("runAsNonRoot", flag),
     works("runAsUser", int64),
     works("seccompProfile", object, seccomp),
