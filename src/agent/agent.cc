@@ -104,7 +104,7 @@ void Agent::wake(std::uint64_t proxy, const link::Wake& wake) {
     Revision& revision = *found->second;
     const base::Instant now = host_.loop.now();
     if (waiting(revision) == 0) {
-        revision.first_wake = now;
+        revision.first_wake = host_.clock.monotonic_now();
     }
     if (wake.waiting == 0) {
         revision.waiting.erase(proxy);

@@ -15,6 +15,8 @@ namespace tidemill::agent {
 // A Unix socket exists before its program does, so connecting proves nothing; a request is sent and
 // waits in the backlog until the program answers. Any answer below 500 counts there: a program that
 // does not know the path serves all the same.
+//
+// Kind::exec is asked as tcp: a Launcher runs no command inside an instance that is there already.
 async::Task<base::Status> probe_once(host::Host& host, host::Address address, link::ProbeSpec probe,
                                      base::Instant deadline);
 

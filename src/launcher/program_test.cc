@@ -594,7 +594,7 @@ TEST_F(Program, LaunchTakesMillisecondsAtMost) {
         wanted.argv = {"/usr/bin/true"};
         wanted.limits = {.memory_bytes_max = 64U << 20,
                          .cpu_milli_max = 1000,
-                         .cpu_milli_weight = 100,
+                         .cpu_milli_weight = 1000,
                          .processes_max = 64};
         const auto began = std::chrono::steady_clock::now();
         const auto launched = program.launch(wanted);
