@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 namespace tidemill::app {
@@ -38,7 +39,11 @@ Process::Process(std::string role, std::unique_ptr<host_linux::InheritedListener
       log_(host_.clock, sink_, role_,
            {.format = format == Options::LogFormat::json ? telemetry::LogOptions::Format::json
                                                          : telemetry::LogOptions::Format::human}),
-      boot_id_(host::make_uuid(host_.random)) {}
+      boot_id_(host::make_uuid(host_.random)) {
+    std::error_code error;
+    program_directory_ =
+        std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
 
 link::Hello Process::hello() const {
     link::Hello hello;

@@ -34,6 +34,8 @@ public:
     host::Host& host() { return host_; }
     host::Signals& signals() { return *signals_; }
     telemetry::Logger& log() { return log_; }
+    // Where this binary lies, links followed.
+    const std::string& program_directory() const { return program_directory_; }
     // How this process introduces itself to others.
     link::Hello hello() const;
     // Tells the supervisor that this role serves.
@@ -52,6 +54,7 @@ private:
     StderrSink sink_;
     telemetry::Logger log_;
     std::string boot_id_;
+    std::string program_directory_;
 };
 
 // All inherited listeners whose names are PREFIX.0, PREFIX.1 and so on.

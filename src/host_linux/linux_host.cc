@@ -1,5 +1,7 @@
 #include "host_linux/linux_host.h"
 
+#include <unistd.h>
+
 #include <signal.h>
 
 #include <utility>
@@ -19,5 +21,7 @@ LinuxHost::LinuxHost(std::unique_ptr<EpollLoop> loop, InheritedListeners& inheri
       network_(*loop_, inherited),
       processes_(*loop_),
       resolver_(*loop_, limits.names_waiting_max) {}
+
+std::uint32_t own_uid() { return geteuid(); }
 
 }  // namespace tidemill::host_linux

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "host/host.h"
@@ -45,5 +46,8 @@ private:
     LinuxProcesses processes_;
     LinuxResolver resolver_;
 };
+
+// The effective user of this process.
+std::uint32_t own_uid();
 
 }  // namespace tidemill::host_linux
