@@ -62,6 +62,15 @@ public:
     virtual base::Status rename(const std::string& from, const std::string& to) = 0;
     virtual base::Status make_directories(const std::string& path, unsigned mode = 0700) = 0;
     virtual base::Status sync_directory(const std::string& path) = 0;
+    // All files and directories at and below `path` are durable: one wait for the device however
+    // many they are, which may wait for other writers of the same file system too.
+    virtual base::Status sync_tree(const std::string& path) = 0;
+    // A symbolic link at `path` that says `target`; nothing may be there. Errors: conflict.
+    virtual base::Status make_link(const std::string& target, const std::string& path) = 0;
+    // What the link at `path` says. Errors: not_found, invalid (no link).
+    virtual base::Result<std::string> read_link(const std::string& path) = 0;
+    // Permission bits, whatever the umask. Not of links. Follows none at the end of the path.
+    virtual base::Status set_mode(const std::string& path, unsigned mode) = 0;
     // Names, sorted, without "." and "..".
     virtual base::Result<std::vector<std::string>> list(const std::string& path) = 0;
     // Does not follow a link at the end of the path. Errors: not_found.

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -218,6 +219,56 @@ Status LinuxDisk::sync_directory(const std::string& path) {
     CHECK_OK(check_path(path));
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd || ::fsync(fd.get()) != 0) {
+        return fail_with(errno, path);
+    }
+    return base::ok;
+}
+
+Status LinuxDisk::sync_tree(const std::string& path) {
+    CHECK_OK(check_path(path));
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+    // Reports what could not be written since the descriptor was opened (Linux 5.8, syncfs(2)).
+    if (!fd || ::syncfs(fd.get()) != 0) {
+        return fail_with(errno, path);
+    }
+    return base::ok;
+}
+
+Status LinuxDisk::make_link(const std::string& target, const std::string& path) {
+    CHECK_OK(check_path(target));
+    CHECK_OK(check_path(path));
+    if (::symlink(target.c_str(), path.c_str()) != 0) {
+        return fail_with(errno, path);
+    }
+    return base::ok;
+}
+
+Result<std::string> LinuxDisk::read_link(const std::string& path) {
+    CHECK_OK(check_path(path));
+    char target[PATH_MAX];
+    const auto size = ::readlink(path.c_str(), target, sizeof target);
+    if (size < 0) {
+        return fail_with(errno, path);
+    }
+    if (static_cast<std::size_t>(size) == sizeof target) {
+        return fail(Code::invalid, "{}: says more than a path can hold", path);
+    }
+    return std::string(target, static_cast<std::size_t>(size));
+}
+
+Status LinuxDisk::set_mode(const std::string& path, unsigned mode) {
+    CHECK_OK(check_path(path));
+    // Opened first: fchmodat() cannot be told to leave links alone before Linux 6.6.
+    const UniqueFd fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat found{};
+    if (!fd || ::fstat(fd.get(), &found) != 0) {
+        return fail_with(errno, path);
+    }
+    if (S_ISLNK(found.st_mode)) {
+        return fail(Code::invalid, "{}: is a link, which has no mode", path);
+    }
+    const std::string opened = fmt::format("/proc/self/fd/{}", fd.get());
+    if (::chmod(opened.c_str(), mode) != 0) {
         return fail_with(errno, path);
     }
     return base::ok;

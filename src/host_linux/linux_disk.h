@@ -15,6 +15,10 @@ public:
     base::Status rename(const std::string& from, const std::string& to) override;
     base::Status make_directories(const std::string& path, unsigned mode) override;
     base::Status sync_directory(const std::string& path) override;
+    base::Status sync_tree(const std::string& path) override;
+    base::Status make_link(const std::string& target, const std::string& path) override;
+    base::Result<std::string> read_link(const std::string& path) override;
+    base::Status set_mode(const std::string& path, unsigned mode) override;
     base::Result<std::vector<std::string>> list(const std::string& path) override;
     base::Result<host::FileInfo> info(const std::string& path) override;
     base::Result<host::DiskSpace> space(const std::string& path) override;

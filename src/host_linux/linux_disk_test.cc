@@ -44,6 +44,28 @@ TEST_F(LinuxDiskTest, OpensAsAsked) {
               Code::invalid);
 }
 
+TEST_F(LinuxDiskTest, LinksSayWhatTheyWereToldAndAreNotFollowed) {
+    put("f", "text");
+    EXPECT_TRUE(disk_.make_link("f", path("link")));
+    EXPECT_EQ(disk_.make_link("g", path("link")).error().code, Code::conflict);
+    EXPECT_EQ(*disk_.read_link(path("link")), "f");
+    EXPECT_EQ(disk_.read_link(path("f")).error().code, Code::invalid);
+    EXPECT_EQ(disk_.read_link(path("none")).error().code, Code::not_found);
+    EXPECT_EQ(disk_.info(path("link"))->type, FileInfo::Type::link);
+    EXPECT_EQ(disk_.set_mode(path("link"), 0600).error().code, Code::invalid);
+    EXPECT_EQ(disk_.info(path("f"))->mode, 0600U);
+}
+
+TEST_F(LinuxDiskTest, ModesAreSetWhateverTheUmask) {
+    put("f", "text");
+    EXPECT_TRUE(disk_.set_mode(path("f"), 0777));
+    EXPECT_EQ(disk_.info(path("f"))->mode, 0777U);
+    EXPECT_EQ(disk_.set_mode(path("none"), 0777).error().code, Code::not_found);
+    EXPECT_TRUE(disk_.sync_tree(path("f")));
+    EXPECT_TRUE(disk_.sync_tree(scratch_.path()));
+    EXPECT_EQ(disk_.sync_tree(path("none")).error().code, Code::not_found);
+}
+
 TEST_F(LinuxDiskTest, AFifoWhereAFileIsExpectedDoesNotStopUs) {
     ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
     auto file = disk_.open(path("fifo"), Disk::Open::read, 0600);

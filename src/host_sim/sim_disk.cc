@@ -59,6 +59,7 @@ struct SimDisk::Inode {
     std::string durable;
     std::vector<Change> changes;
     unsigned mode = 0600;
+    bool is_link = false;  // `seen` is what it says
     base::WallTime modified;
     unsigned names = 0;
     unsigned handles = 0;
@@ -219,6 +220,9 @@ Result<SimDisk::InodePtr> SimDisk::find(const std::string& path, Open how, unsig
         if (how == Open::create_new) {
             return fail(Code::conflict, "{}: exists already", path);
         }
+        if (found->second->is_link) {
+            return fail(Code::invalid, "{}: is a link, which this disk does not follow", path);
+        }
         return found->second;
     }
     if (directories_.contains(path)) {
@@ -346,6 +350,71 @@ Status SimDisk::sync_directory(const std::string& path) {
     return base::ok;
 }
 
+Status SimDisk::sync_tree(const std::string& path) {
+    CHECK_OK(operate("sync_tree", path, options_.sync_fails_ppm));
+    const auto within = [&](const std::string& each) {
+        return each == path || is_below(each, path);
+    };
+    for (const auto& [name, inode] : names_) {
+        if (within(name)) {
+            for (const auto& change : inode->changes) {
+                change.apply(inode->durable);
+            }
+            inode->changes.clear();
+        }
+    }
+    std::erase_if(name_changes_, [&](NameChange& change) {
+        std::erase_if(change.unsynced_directories, within);
+        if (!change.unsynced_directories.empty()) {
+            return false;
+        }
+        change.apply(durable_names_);
+        return true;
+    });
+    return base::ok;
+}
+
+Status SimDisk::make_link(const std::string& target, const std::string& path) {
+    CHECK_OK(operate("make_link", path, 0));
+    if (directories_.contains(path)) {
+        return fail(Code::conflict, "{}: exists already", path);
+    }
+    TRY(const auto inode, find(path, Open::create_new, 0777));
+    inode->is_link = true;
+    // A link's words are part of its creation, not a write of their own.
+    inode->durable = target;
+    resize(*inode, target.size());
+    inode->seen = target;
+    return base::ok;
+}
+
+Result<std::string> SimDisk::read_link(const std::string& path) {
+    CHECK_OK(operate("read_link", path, options_.read_fails_ppm));
+    const auto found = names_.find(path);
+    if (found == names_.end()) {
+        return fail(directories_.contains(path) ? Code::invalid : Code::not_found,
+                    "{}: no such link", path);
+    }
+    if (!found->second->is_link) {
+        return fail(Code::invalid, "{}: is no link", path);
+    }
+    return found->second->seen;
+}
+
+Status SimDisk::set_mode(const std::string& path, unsigned mode) {
+    CHECK_OK(operate("set_mode", path, 0));
+    if (const auto found = names_.find(path); found != names_.end()) {
+        if (found->second->is_link) {
+            return fail(Code::invalid, "{}: is a link, which has no mode", path);
+        }
+        found->second->mode = mode;
+        return base::ok;
+    }
+    return directories_.contains(path)
+               ? Status(base::ok)
+               : fail(Code::not_found, "{}: no such file or directory", path);
+}
+
 Result<std::vector<std::string>> SimDisk::list(const std::string& path) {
     CHECK_OK(operate("list", path, options_.read_fails_ppm));
     if (!directories_.contains(path)) {
@@ -369,6 +438,8 @@ Result<host::FileInfo> SimDisk::info(const std::string& path) {
     CHECK_OK(operate("info", path, 0));
     host::FileInfo info;
     if (const auto found = names_.find(path); found != names_.end()) {
+        info.type =
+            found->second->is_link ? host::FileInfo::Type::link : host::FileInfo::Type::file;
         info.size = found->second->seen.size();
         info.mode = found->second->mode;
         info.modified = found->second->modified;

@@ -31,7 +31,8 @@ struct DiskOptions {
 // 512-byte sectors. This is harsher than ext4, as POSIX allows. Sync that fails behaves like
 // Linux's: the unsynced bytes may be lost, the process goes on seeing them, and the next sync
 // succeeds without them (P. Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
-// Simplified: directories are durable when made; there are no links, no holes and no permissions.
+// Simplified: directories are durable when made and not renamed; links are not followed; there are
+// no holes, and permissions are only kept.
 class SimDisk final : public host::Disk {
 public:
     SimDisk(std::uint64_t seed, const host::Clock& clock, Trace& trace, DiskOptions options = {});
@@ -44,6 +45,10 @@ public:
     base::Status rename(const std::string& from, const std::string& to) override;
     base::Status make_directories(const std::string& path, unsigned mode) override;
     base::Status sync_directory(const std::string& path) override;
+    base::Status sync_tree(const std::string& path) override;
+    base::Status make_link(const std::string& target, const std::string& path) override;
+    base::Result<std::string> read_link(const std::string& path) override;
+    base::Status set_mode(const std::string& path, unsigned mode) override;
     base::Result<std::vector<std::string>> list(const std::string& path) override;
     base::Result<host::FileInfo> info(const std::string& path) override;
     base::Result<host::DiskSpace> space(const std::string& path) override;
