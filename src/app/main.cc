@@ -14,6 +14,7 @@
 #include "app/roles.h"
 #include "app/supervisor.h"
 #include "base/bytes.h"
+#include "host_linux/service_manager.h"
 
 namespace tidemill::app {
 namespace {
@@ -80,7 +81,12 @@ int up(std::vector<std::string> words, std::optional<std::string> role) {
             options->run = default_run_directory(options->data);
         }
         Supervisor supervisor((*process)->host(), (*process)->signals(), (*process)->log(),
-                              *std::move(options), "/proc/self/exe");
+                              *std::move(options), "/proc/self/exe", [] {
+                                  const char* const manager = std::getenv("NOTIFY_SOCKET");
+                                  if (manager != nullptr && *manager != '\0') {
+                                      (void)host_linux::notify_service_manager(manager, "READY=1");
+                                  }
+                              });
         status = (*process)->loop().run(supervisor.run());
     }
     return status ? 0 : report(status.error());

@@ -46,12 +46,13 @@ struct Supervisor::Role {
 };
 
 Supervisor::Supervisor(host::Host& host, host::Signals& signals, telemetry::Logger& log,
-                       Options options, std::string program)
+                       Options options, std::string program, std::function<void()> on_ready)
     : host_(host),
       signals_(signals),
       log_(log),
       options_(std::move(options)),
       program_(std::move(program)),
+      on_ready_(std::move(on_ready)),
       work_(host.loop, 64) {
     const std::array<std::pair<const char*, std::vector<std::string>>, 3> roles{
         {{"control", {"api", "control"}}, {"agent", {"agent"}}, {"proxy", {"http", "metrics"}}}};
@@ -161,6 +162,7 @@ async::Task<void> Supervisor::announce() {
                fmt::join(addresses("api."), ","), fmt::join(addresses("metrics"), ","),
                options_.data);
     std::fflush(stdout);
+    on_ready_();
 }
 
 async::Task<void> Supervisor::keep_running(Role& role) {

@@ -2,6 +2,7 @@
 // starts it again when it ends, and stops everything in order.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,9 +18,9 @@ namespace tidemill::app {
 
 class Supervisor {
 public:
-    // `program`: the path of this binary.
+    // `program`: the path of this binary. `on_ready` is called once, when every role serves.
     Supervisor(host::Host& host, host::Signals& signals, telemetry::Logger& log, Options options,
-               std::string program);
+               std::string program, std::function<void()> on_ready);
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();
@@ -44,6 +45,7 @@ private:
     telemetry::Logger& log_;
     Options options_;
     std::string program_;
+    std::function<void()> on_ready_;
     struct Named {
         std::string name;
         std::unique_ptr<host::Listener> listener;
