@@ -237,14 +237,14 @@ Result<Database::Loaded> Database::load(const std::function<Status(Row)>& take) 
         row.revision = to_unsigned(sqlite3_column_int64(statement.get(), 3));
         row.encoding = static_cast<Encoding>(sqlite3_column_int(statement.get(), 4));
         row.document = text_of(statement.get(), 5);
-        const auto digest = row.digest();
-        if (digest != to_unsigned(sqlite3_column_int64(statement.get(), 6))) {
+        row.digest = to_unsigned(sqlite3_column_int64(statement.get(), 6));
+        if (row.digest != digest_of(row)) {
             return damaged(fmt::format("{} \"{}/{}\" is not what was written", row.kind,
                                        row.namespace_name, row.name));
         }
         revision_max = std::max(revision_max, row.revision);
         ++seen.objects;
-        seen.digest ^= digest;
+        seen.digest ^= row.digest;
         CHECK_OK(take(std::move(row)));
     }
     if (code != SQLITE_DONE) {
@@ -300,7 +300,7 @@ Status Database::commit_rows(const Batch& batch) {
         sqlite3_bind_int64(put_.get(), 4, to_signed(row.revision));
         sqlite3_bind_int(put_.get(), 5, static_cast<int>(row.encoding));
         sqlite3_bind_blob64(put_.get(), 6, row.document.data(), row.document.size(), SQLITE_STATIC);
-        sqlite3_bind_int64(put_.get(), 7, to_signed(row.digest()));
+        sqlite3_bind_int64(put_.get(), 7, to_signed(row.digest));
         CHECK_OK(step(put_.get()));
     }
     sqlite3_bind_int64(meta_.get(), 1, to_signed(batch.revision));

@@ -141,7 +141,7 @@ Batch Draft::batch() const {
             }
         }
         if (entry.row) {
-            batch.digest ^= entry.row->digest();
+            batch.digest ^= entry.row->digest;
             ++batch.objects;
             batch.puts.push_back(*entry.row);
         }
@@ -152,7 +152,7 @@ Batch Draft::batch() const {
 void Draft::apply(State& to) const {
     for (const auto& [key, entry] : entries_) {
         if (entry.row) {
-            to.put(entry.object, entry.row->digest());
+            to.put(entry.object, entry.row->digest);
         } else {
             to.erase(key);
         }

@@ -443,14 +443,6 @@ Task<void> SqliteStore::recover(Status failure) {
     for (const auto& write : in_flight_) {
         write->result = std::unexpected(failure.error());
     }
-    if (TIDEMILL_MUTANT("store.refused_write_stays") && failure.error().code == Code::exhausted) {
-        for (const auto& write : in_flight_) {
-            write->done.set();
-        }
-        std::swap(queue_, in_flight_);
-        in_flight_.clear();
-        co_return;
-    }
     finish_in_flight();
 }
 
@@ -521,7 +513,7 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open(const Environment& environm
     State state;
     TRY(const auto loaded, (*opened)->load([&](Row row) -> Status {
         TRY(auto object, from_row(row, environment.sealer));
-        state.put(std::make_shared<const model::Object>(std::move(object)), row.digest());
+        state.put(std::make_shared<const model::Object>(std::move(object)), row.digest);
         return base::ok;
     }));
     auto room = ballast.keep();

@@ -27,10 +27,10 @@ std::string row_name(const Row& row) {
 
 }  // namespace
 
-std::uint64_t Row::digest() const {
-    const auto facts = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", kind, namespace_name, name, revision,
-                                   static_cast<unsigned>(encoding), base::fnv1a(document));
-    return base::fnv1a(facts);
+std::uint64_t digest_of(const Row& row) {
+    return base::fnv1a(fmt::format("{}\n{}\n{}\n{}\n{}\n{}", row.kind, row.namespace_name, row.name,
+                                   row.revision, static_cast<unsigned>(row.encoding),
+                                   base::fnv1a(row.document)));
 }
 
 base::Result<Row> to_row(const model::Object& object, Sealer& sealer, std::size_t bytes_max) {
@@ -53,6 +53,7 @@ base::Result<Row> to_row(const model::Object& object, Sealer& sealer, std::size_
         row.encoding = Encoding::sealed_json;
         row.document = *std::move(sealed);
     }
+    row.digest = digest_of(row);
     return row;
 }
 

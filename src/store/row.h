@@ -23,10 +23,11 @@ struct Row {
     std::uint64_t revision = 0;
     Encoding encoding = Encoding::json;
     std::string document;
-
-    // Over everything above; stable across builds.
-    std::uint64_t digest() const;
+    std::uint64_t digest = 0;  // see digest_of
 };
+
+// Over everything else in the row; stable across builds.
+std::uint64_t digest_of(const Row& row);
 
 // Errors: exhausted (the document is larger than bytes_max), those of the sealer.
 base::Result<Row> to_row(const model::Object& object, Sealer& sealer, std::size_t bytes_max);

@@ -148,7 +148,9 @@ Result<ObjectPtr> create_object(Draft& draft, model::Object object) {
     if (const auto stored = draft.find(key)) {
         return fail(Code::conflict, "{} already exists", describe(key));
     }
-    CHECK_OK(check_room(draft, nullptr));
+    if (!TIDEMILL_MUTANT("store.refused_write_stays")) {
+        CHECK_OK(check_room(draft, nullptr));
+    }
     metadata.uid = host::make_uuid(draft.facts().random);
     metadata.creation_timestamp = whole_second(draft.facts().now);
     metadata.deletion_timestamp.reset();
@@ -156,6 +158,10 @@ Result<ObjectPtr> create_object(Draft& draft, model::Object object) {
     metadata.generation = kind.has_generation ? 1 : 0;
     if (kind.has_status) {
         object.body.erase("status");
+    }
+    if (TIDEMILL_MUTANT("store.refused_write_stays") && !draft.facts().room) {
+        static_cast<void>(draft.put(std::move(object)));
+        return std::unexpected(draft.facts().room.error());
     }
     return draft.put(std::move(object));
 }
