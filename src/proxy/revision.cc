@@ -19,8 +19,9 @@ Revision::Revision(async::Loop& loop, Dice& dice, RevisionWatcher& watcher, Revi
 
 Revision::~Revision() = default;
 
-void Revision::set_rule(mesh::RevisionRule rule) {
+void Revision::set_rule(mesh::RevisionRule rule, Slots slots) {
     rule_ = std::move(rule);
+    slots_ = slots;
     grant_waiting();
 }
 
@@ -91,17 +92,24 @@ bool Revision::grant(Ticket& ticket) {
 
 bool Revision::acquire(Ticket& ticket) {
     // Who waits already goes first.
-    if (waiting_count_ == 0 && grant(ticket)) {
+    if (slots_ == Slots::here && waiting_count_ == 0 && grant(ticket)) {
         return true;
     }
     if (waiting_count_ >= rule_.queue_max) {
         return false;
     }
+    enqueue(ticket);
+    if (slots_ == Slots::elsewhere) {
+        watcher_.want(*this);
+    }
+    return true;
+}
+
+void Revision::enqueue(Ticket& ticket) {
     ticket.state_ = Ticket::State::waiting;
     waiting_.push_back(ticket);
     waiting_count_ += 1;
     ask_for_endpoints();
-    return true;
 }
 
 void Revision::leave(Ticket& ticket) {
@@ -109,6 +117,9 @@ void Revision::leave(Ticket& ticket) {
         ticket.unlink();
         ticket.state_ = Ticket::State::none;
         waiting_count_ -= 1;
+        if (slots_ == Slots::elsewhere) {
+            watcher_.unwant(*this);
+        }
     }
 }
 
@@ -120,6 +131,9 @@ void Revision::release(Ticket& ticket) {
     ticket.state_ = Ticket::State::none;
     Endpoint& endpoint = *std::exchange(ticket.endpoint_, nullptr);
     endpoint.load.in_flight -= 1;
+    if (std::exchange(ticket.lent_, false)) {
+        watcher_.give_back(*this, endpoint.instance);
+    }
     if (endpoint.load.state == EndpointState::gone) {
         if (endpoint.load.in_flight == 0) {
             std::erase_if(leaving_, [&](const auto& item) { return item.get() == &endpoint; });
@@ -140,6 +154,9 @@ void Revision::after_drain(Endpoint& endpoint) {
 }
 
 void Revision::grant_waiting() {
+    if (slots_ == Slots::elsewhere) {
+        return;
+    }
     while (waiting_count_ > 0) {
         auto* const first = static_cast<Ticket*>(waiting_.pop_front());
         if (!grant(*first)) {
@@ -164,7 +181,7 @@ std::uint32_t Revision::ready_endpoints() const {
 }
 
 void Revision::ask_for_endpoints() {
-    if (waiting_count_ == 0) {
+    if (waiting_count_ == 0 || slots_ == Slots::elsewhere) {
         return;
     }
     if (ready_endpoints() == 0) {
@@ -182,7 +199,7 @@ void Revision::ask_for_endpoints() {
 
 void Revision::fire() {
     grant_waiting();  // an ejection may have run out
-    if (waiting_count_ == 0) {
+    if (waiting_count_ == 0 || slots_ == Slots::elsewhere) {
         return;
     }
     if (ready_endpoints() == 0) {
@@ -220,6 +237,80 @@ void Revision::keep_idle(Endpoint& endpoint, std::unique_ptr<host::Stream> strea
 void Revision::refused(Endpoint& endpoint) {
     mesh::eject(endpoint.load, loop_.now());
     endpoint.idle.clear();
+    if (slots_ == Slots::elsewhere) {
+        watcher_.tell_refused(*this, endpoint.instance);
+    }
+}
+
+// Slots that cross between workers. All tickets of one worker are alike, so mail carries counts and
+// no names of requests: each want is answered by one loan, unless an unwant takes it out of the
+// queue first; a loan that nobody waits for any more goes straight back.
+
+Endpoint* Revision::endpoint_named(const std::string& instance) {
+    const auto found = std::ranges::find_if(
+        endpoints_, [&](const auto& endpoint) { return endpoint->instance == instance; });
+    return found == endpoints_.end() ? nullptr : found->get();
+}
+
+void Revision::Loan::granted() {
+    revision.watcher_.lend(revision, worker, endpoint()->instance);
+}
+
+void Revision::want_for(std::size_t worker) {
+    loans_.push_back(std::make_unique<Loan>(*this, worker));
+    Loan& loan = *loans_.back();
+    if (waiting_count_ == 0 && grant(loan)) {
+        loan.granted();
+    } else {
+        enqueue(loan);
+    }
+}
+
+void Revision::unwant_for(std::size_t worker) {
+    // The youngest: those before it keep their places.
+    for (auto at = loans_.rbegin(); at != loans_.rend(); ++at) {
+        if ((*at)->worker == worker && (*at)->state() == Ticket::State::waiting) {
+            leave(**at);
+            loans_.erase(std::next(at).base());
+            return;
+        }
+    }
+}
+
+void Revision::take_back(std::size_t worker, const std::string& instance) {
+    const auto found = std::ranges::find_if(loans_, [&](const auto& loan) {
+        return loan->worker == worker && loan->state() == Ticket::State::granted &&
+               !loan->linked() && loan->endpoint()->instance == instance;
+    });
+    if (found != loans_.end()) {
+        const auto loan = std::move(*found);
+        loans_.erase(found);
+        release(*loan);
+    }
+}
+
+void Revision::refused_for(const std::string& instance) {
+    if (Endpoint* const endpoint = endpoint_named(instance)) {
+        refused(*endpoint);
+    }
+}
+
+void Revision::lent(const std::string& instance) {
+    Endpoint* const endpoint = endpoint_named(instance);
+    if (waiting_count_ == 0 || endpoint == nullptr) {
+        watcher_.give_back(*this, instance);
+        if (waiting_count_ > 0) {
+            watcher_.want(*this);  // its news has not come here yet
+        }
+        return;
+    }
+    auto* const first = static_cast<Ticket*>(waiting_.pop_front());
+    waiting_count_ -= 1;
+    endpoint->load.in_flight += 1;
+    first->endpoint_ = endpoint;
+    first->lent_ = true;
+    first->state_ = Ticket::State::granted;
+    loop_.post(*first);
 }
 
 void Revision::sweep() {
@@ -252,10 +343,13 @@ Revision::Activity Revision::take_activity() {
     account();
     const auto now = loop_.now();
     const auto span_ns = static_cast<double>((now - taken_).count());
+    const auto others = static_cast<std::uint32_t>(std::ranges::count_if(
+        loans_, [](const auto& loan) { return loan->state() == Ticket::State::waiting; }));
+    const std::uint32_t waiting = waiting_count_ - others;  // of this worker's own requests
     Activity activity{.concurrency_average = span_ns > 0 ? active_ns_ / span_ns : active_,
                       .requests = begun_,
-                      .waiting = waiting_count_,
-                      .in_flight = active_ - waiting_count_};
+                      .waiting = waiting,
+                      .in_flight = active_ - waiting};
     active_ns_ = 0;
     begun_ = 0;
     taken_ = now;

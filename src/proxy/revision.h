@@ -58,13 +58,27 @@ private:
     friend class Revision;
     void run() override { granted(); }
     State state_ = State::none;
+    bool lent_ = false;  // the slot is kept by another worker
     Endpoint* endpoint_ = nullptr;
 };
+
+// Which worker counts a revision's slots. With a limit on concurrency it is one for all workers, so
+// that the limit holds whoever accepted the connection; slots cross to the others by mailbox, bytes
+// do not.
+enum class Slots : std::uint8_t { here, elsewhere };
 
 // What a revision tells its worker.
 class RevisionWatcher {
 public:
     virtual ~RevisionWatcher() = default;
+    // To the worker that keeps the slots: one more, or one less, waits here; a slot was given back;
+    // an instance refused a connection.
+    virtual void want(Revision& revision) = 0;
+    virtual void unwant(Revision& revision) = 0;
+    virtual void give_back(Revision& revision, const std::string& instance) = 0;
+    virtual void tell_refused(Revision& revision, const std::string& instance) = 0;
+    // From there: `worker` may use a slot of `instance`.
+    virtual void lend(Revision& revision, std::size_t worker, const std::string& instance) = 0;
     // `waiting` requests wait and no endpoint is ready.
     virtual void wake(Revision& revision, std::uint32_t waiting) = 0;
     // A draining endpoint has no request of this worker any more.
@@ -86,7 +100,7 @@ public:
     ~Revision() override;
 
     const mesh::RevisionRule& rule() const { return rule_; }
-    void set_rule(mesh::RevisionRule rule);
+    void set_rule(mesh::RevisionRule rule, Slots slots);
     // The latest list of all its living instances. Bad addresses are skipped and named in the error
     // that is returned last.
     base::Status set_endpoints(const std::vector<EndpointNews>& endpoints);
@@ -97,6 +111,14 @@ public:
     void leave(Ticket& ticket);
     // Gives back a granted slot.
     void release(Ticket& ticket);
+
+    // Mail between workers, at the one that keeps the slots: see RevisionWatcher.
+    void want_for(std::size_t worker);
+    void unwant_for(std::size_t worker);
+    void take_back(std::size_t worker, const std::string& instance);
+    void refused_for(const std::string& instance);
+    // And at the one that asked.
+    void lent(const std::string& instance);
 
     // A connection of the ticket's endpoint that may be used again, or null.
     std::unique_ptr<host::Stream> take_idle(Endpoint& endpoint);
@@ -123,13 +145,24 @@ public:
     std::uint32_t active() const { return active_; }
     std::uint32_t ready_endpoints() const;
     // Nothing of it is in use: it may be forgotten once no table names it.
-    bool unused() const { return active_ == 0 && endpoints_.empty() && leaving_.empty(); }
+    bool unused() const {
+        return active_ == 0 && endpoints_.empty() && leaving_.empty() && loans_.empty();
+    }
     RevisionMetrics& metrics();
     const RevisionMetrics* metrics_if_any() const { return metrics_.get(); }
 
 private:
+    // A slot that another worker wants, or has.
+    struct Loan final : Ticket {
+        Loan(Revision& owner, std::size_t to) : revision(owner), worker(to) {}
+        void granted() override;
+        Revision& revision;
+        std::size_t worker;
+    };
     void fire() override;
     bool grant(Ticket& ticket);
+    void enqueue(Ticket& ticket);
+    Endpoint* endpoint_named(const std::string& instance);
     void grant_waiting();
     void ask_for_endpoints();
     void account();
@@ -141,6 +174,8 @@ private:
     RevisionWatcher& watcher_;
     RevisionOptions options_;
     mesh::RevisionRule rule_;
+    Slots slots_ = Slots::here;
+    std::vector<std::unique_ptr<Loan>> loans_;
 
     std::vector<std::unique_ptr<Endpoint>> endpoints_;
     std::vector<std::unique_ptr<Endpoint>> leaving_;  // gone, with requests that still run

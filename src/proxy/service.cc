@@ -48,33 +48,6 @@ mesh::RevisionRule rule_of(link::RevisionPolicy policy) {
 
 }  // namespace
 
-Service::Service(host::Host& main, std::vector<Seat> seats, ServiceOptions options)
-    : main_(main),
-      options_(options),
-      control_(*this),
-      agent_(*this),
-      admin_(*this),
-      table_(std::make_shared<const mesh::RouteTable>()),
-      routes_known_(main.loop),
-      endpoints_known_(main.loop),
-      reporter_(main.loop, 1) {
-    for (const Seat& seat : seats) {
-        desks_.push_back(std::make_unique<Desk>(*this, seat, desks_.size()));
-        Desk& desk = *desks_.back();
-        const auto make = [&desk, worker = options.worker] {
-            desk.worker = std::make_unique<Worker>(desk.seat.host, worker, desk, desk.seat.log);
-        };
-        if (&seat.host.loop == &main_.loop) {
-            make();
-        } else {
-            seat.host.loop.post_remote(make);
-        }
-    }
-    static_cast<void>(reporter_.spawn(report_each_second()));
-}
-
-Service::~Service() = default;
-
 template <typename Work>
 void Service::with_worker(Desk& desk, Work work) {
     if (&desk.seat.host.loop == &main_.loop) {
@@ -84,6 +57,33 @@ void Service::with_worker(Desk& desk, Work work) {
     }
 }
 
+Service::Service(host::Host& main, std::vector<Seat> seats, ServiceOptions options)
+    : main_(main),
+      options_(options),
+      count_(seats.size()),
+      control_(*this),
+      agent_(*this),
+      admin_(*this),
+      table_(std::make_shared<const mesh::RouteTable>()),
+      routes_known_(main.loop),
+      endpoints_known_(main.loop),
+      reporter_(main.loop, 1) {
+    desks_.reserve(count_);
+    for (const Seat& seat : seats) {
+        desks_.push_back(std::make_unique<Desk>(*this, seat, desks_.size()));
+    }
+    Neighbours* const neighbours = count_ > 1 ? this : nullptr;
+    for (const auto& desk : desks_) {
+        with_worker(*desk, [neighbours, worker = options.worker](Desk& at) {
+            at.worker =
+                std::make_unique<Worker>(at.seat.host, worker, at, at.seat.log, at.at, neighbours);
+        });
+    }
+    static_cast<void>(reporter_.spawn(report_each_second()));
+}
+
+Service::~Service() = default;
+
 template <typename Work>
 void Service::from_worker(const Desk& desk, Work work) {
     if (&desk.seat.host.loop == &main_.loop) {
@@ -91,6 +91,14 @@ void Service::from_worker(const Desk& desk, Work work) {
     } else {
         main_.loop.post_remote(std::move(work));
     }
+}
+
+// Also from a worker to one on the same loop by way of the loop: a letter is never read inside the
+// call that wrote it.
+void Service::post(std::size_t to, std::move_only_function<void(Worker&)> letter) {
+    Desk& desk = *desks_[to];
+    desk.seat.host.loop.post_remote(
+        [&desk, letter = std::move(letter)]() mutable { letter(*desk.worker); });
 }
 
 void Service::serve(std::size_t at, std::unique_ptr<host::Listener> listener) {

@@ -33,13 +33,13 @@ struct ServiceOptions {
 // Lives on the loop of `main`; a seat may be on that loop or on another thread's. Tables come in by
 // control_session() and agent_session(), given to link::keep_calling(); a peer that goes away
 // leaves its last table in force. Wakes, drains and statistics go out by the same connections.
-class Service final {
+class Service final : private Neighbours {
 public:
     Service(host::Host& main, std::vector<Seat> seats, ServiceOptions options);
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
     // Every worker on another thread must have been stopped, and its loop have ended.
-    ~Service();
+    ~Service() override;
 
     std::size_t workers() const { return desks_.size(); }
     // Begins to accept on worker `at`.
@@ -104,6 +104,9 @@ private:
         std::uint32_t in_flight = 0;
     };
 
+    std::size_t count() const override { return count_; }
+    void post(std::size_t to, std::move_only_function<void(Worker&)> letter) override;
+
     // Runs `work` with the worker, on its thread.
     template <typename Work>
     void with_worker(Desk& desk, Work work);
@@ -121,6 +124,7 @@ private:
 
     host::Host& main_;
     ServiceOptions options_;
+    std::size_t count_;
     Control control_;
     Agent agent_;
     Admin admin_;

@@ -288,5 +288,102 @@ TEST(Service, stopping_waits_for_all_workers) {
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
+// Worker 0 and worker 1 both have requests for one instance that takes one at a time. One of them
+// keeps its slot; whoever it is, it never has two.
+struct CountingInstance {
+    async::Task<void> serve(async::Loop& loop, host::Listener& listener) {
+        async::Scope connections(loop, 1000);
+        while (true) {
+            auto stream = co_await listener.accept();
+            if (stream) {
+                static_cast<void>(connections.spawn(converse(loop, *std::move(stream))));
+            }
+        }
+    }
+    async::Task<void> converse(async::Loop& loop, std::unique_ptr<host::Stream> stream) {
+        std::string got;
+        while (true) {
+            char buffer[4096];
+            const auto result = stream->try_read(buffer, sizeof buffer);
+            if (result.kind == host::IoResult::Kind::blocked) {
+                co_await stream->readable();
+                continue;
+            }
+            if (!result.ok()) {
+                co_return;
+            }
+            got.append(buffer, result.bytes);
+            if (!got.ends_with("\r\n\r\n")) {
+                continue;
+            }
+            got.clear();
+            running += 1;
+            worst = std::max(worst, running);
+            co_await async::sleep_for(loop, 5ms);
+            running -= 1;
+            const std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            for (std::size_t sent = 0; sent < answer.size();) {
+                const auto wrote = stream->try_write(std::string_view(answer).substr(sent));
+                if (wrote.kind == host::IoResult::Kind::blocked) {
+                    co_await stream->writable();
+                } else if (!wrote.ok()) {
+                    co_return;
+                }
+                sent += wrote.bytes;
+            }
+        }
+    }
+    int running = 0;
+    int worst = 0;
+};
+
+TEST(Service, one_at_a_time_holds_across_workers_and_all_are_answered) {
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+        Role role(seed);
+        link::RevisionPolicy policy;
+        policy.revision = "default/app-1";
+        policy.service = "default/app";
+        policy.timeout = 60s;
+        policy.container_concurrency = 1;
+        role.control.table.put(policy);
+        role.control.table.commit();
+        role.machine.loop.run_for(100ms);
+        std::string answers[10];
+        for (std::size_t i = 0; i < 10; ++i) {
+            role.spawn(Role::ask(role, i % 2, answers[i]));
+        }
+        role.machine.loop.run_for(50ms);
+        const auto wakes = role.agent.heard<link::Wake>();
+        ASSERT_FALSE(wakes.empty()) << seed;
+        CountingInstance instance;
+        role.instance_listener = *role.others.network.listen(host::IpAddress::loopback(9000), {});
+        async::Scope running(role.machine.loop, 1);
+        ASSERT_TRUE(running.spawn(instance.serve(role.machine.loop, *role.instance_listener)));
+        role.endpoint(link::InstanceState::ready);
+        role.machine.loop.run_for(200ms);
+        role.machine.loop.run_for(1s);
+        ASSERT_EQ(instance.worst, 1) << seed;
+        // Two who do not wait to the end: their slots must come back.
+        for (std::size_t i = 0; i < 2; ++i) {
+            async::Scope impatient(role.machine.loop, 1);
+            std::string unheard;
+            ASSERT_TRUE(impatient.spawn(Role::ask(role, i, unheard)));
+            role.machine.loop.run_for(3ms);
+        }
+        role.machine.loop.run_for(3s);
+        for (const auto& answer : answers) {
+            ASSERT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n")) << seed;
+        }
+        std::string last[2];
+        role.spawn(Role::ask(role, 0, last[0]));
+        role.spawn(Role::ask(role, 1, last[1]));
+        role.machine.loop.run_for(1s);
+        EXPECT_THAT(last[0], StartsWith("HTTP/1.1 200 OK\r\n")) << seed;
+        EXPECT_THAT(last[1], StartsWith("HTTP/1.1 200 OK\r\n")) << seed;
+        // One more for each impatient client, whose request the instance may still be running.
+        ASSERT_LE(instance.worst, 3) << seed;
+    }
+}
+
 }  // namespace
 }  // namespace tidemill::proxy

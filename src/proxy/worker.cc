@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "async/deadline.h"
+#include "base/bytes.h"
 #include "proxy/session.h"
 
 namespace tidemill::proxy {
@@ -31,12 +32,15 @@ async::Task<base::Status> wait_until_empty(async::Scope& scope) {
 
 }  // namespace
 
-Worker::Worker(host::Host& host, WorkerOptions options, WorkerWatcher& watcher, LogSink& log_sink)
+Worker::Worker(host::Host& host, WorkerOptions options, WorkerWatcher& watcher, LogSink& log_sink,
+               std::size_t number, Neighbours* neighbours)
     : host_(host),
       loop_(host.loop),
       options_(options),
       head_limits_{.head_bytes = options.head_bytes_max, .headers = options.headers_max},
       watcher_(watcher),
+      number_(number),
+      neighbours_(neighbours),
       dice_(make_dice(host.random)),
       bugs_(options.bugs),
       log_(host.loop, host.clock, log_sink, options.log_ring_bytes, options.log_flush_every),
@@ -122,7 +126,9 @@ void Worker::set_table(std::shared_ptr<const mesh::RouteTable> table) {
     by_index.reserve(table->revisions().size());
     for (const auto& rule : table->revisions()) {
         Revision& revision = revision_named(rule.name);
-        revision.set_rule(rule);
+        revision.set_rule(rule, rule.container_concurrency == 0 || keeper_of(rule.name) == number_
+                                    ? Slots::here
+                                    : Slots::elsewhere);
         by_index.push_back(&revision);
     }
     table_ = std::move(table);
@@ -189,6 +195,44 @@ void Worker::wake(Revision& revision, std::uint32_t waiting) {
 
 void Worker::drained(const std::string& instance) {
     watcher_.drained(instance);
+}
+
+std::size_t Worker::keeper_of(const std::string& revision) const {
+    return neighbours_ == nullptr ? number_ : base::fnv1a(revision) % neighbours_->count();
+}
+
+void Worker::want(Revision& revision) {
+    const auto& name = revision.rule().name;
+    neighbours_->post(keeper_of(name), [name, from = number_](Worker& keeper) {
+        keeper.revision_named(name).want_for(from);
+    });
+}
+
+void Worker::unwant(Revision& revision) {
+    const auto& name = revision.rule().name;
+    neighbours_->post(keeper_of(name), [name, from = number_](Worker& keeper) {
+        keeper.revision_named(name).unwant_for(from);
+    });
+}
+
+void Worker::give_back(Revision& revision, const std::string& instance) {
+    const auto& name = revision.rule().name;
+    neighbours_->post(keeper_of(name), [name, from = number_, instance](Worker& keeper) {
+        keeper.revision_named(name).take_back(from, instance);
+    });
+}
+
+void Worker::tell_refused(Revision& revision, const std::string& instance) {
+    const auto& name = revision.rule().name;
+    neighbours_->post(keeper_of(name), [name, instance](Worker& keeper) {
+        keeper.revision_named(name).refused_for(instance);
+    });
+}
+
+void Worker::lend(Revision& revision, std::size_t worker, const std::string& instance) {
+    neighbours_->post(worker, [name = revision.rule().name, instance](Worker& borrower) {
+        borrower.revision_named(name).lent(instance);
+    });
 }
 
 MetricsSnapshot Worker::snapshot() {

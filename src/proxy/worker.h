@@ -2,6 +2,7 @@
 // request changes.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -78,9 +79,22 @@ public:
     virtual void activity(std::vector<ActivityReport> reports) = 0;
 };
 
+class Worker;
+
+// The workers of one process, as each sees the others. Any thread.
+class Neighbours {
+public:
+    virtual ~Neighbours() = default;
+    virtual std::size_t count() const = 0;
+    // Runs `letter` with worker `to`, on its thread, later. Letters of one sender arrive in order.
+    virtual void post(std::size_t to, std::move_only_function<void(Worker&)> letter) = 0;
+};
+
 class Worker final : private RevisionWatcher {
 public:
-    Worker(host::Host& host, WorkerOptions options, WorkerWatcher& watcher, LogSink& log_sink);
+    // `number` is its place among `neighbours`, which may be null when it is alone.
+    Worker(host::Host& host, WorkerOptions options, WorkerWatcher& watcher, LogSink& log_sink,
+           std::size_t number, Neighbours* neighbours);
     ~Worker() override;
 
     // Begins to accept. Any number of listeners.
@@ -115,12 +129,21 @@ private:
 
     void wake(Revision& revision, std::uint32_t waiting) override;
     void drained(const std::string& instance) override;
+    void want(Revision& revision) override;
+    void unwant(Revision& revision) override;
+    void give_back(Revision& revision, const std::string& instance) override;
+    void tell_refused(Revision& revision, const std::string& instance) override;
+    void lend(Revision& revision, std::size_t worker, const std::string& instance) override;
+    // The worker that keeps the slots of a revision with limited concurrency.
+    std::size_t keeper_of(const std::string& revision) const;
 
     host::Host& host_;
     async::Loop& loop_;
     WorkerOptions options_;
     wire::HeadLimits head_limits_;
     WorkerWatcher& watcher_;
+    std::size_t number_;
+    Neighbours* neighbours_;
     Dice dice_;
     Bugs bugs_;
     AccessLog log_;

@@ -70,7 +70,7 @@ struct World {
                network,
                *static_cast<host::Processes*>(unbound()),
                *static_cast<host::Resolver*>(unbound())},
-          worker(std::make_unique<Worker>(host, options, reports, lines)) {
+          worker(std::make_unique<Worker>(host, options, reports, lines, 0, nullptr)) {
         worker->serve(std::make_unique<MemoryListener>(loop, door));
     }
     ~World() { worker.reset(); }

@@ -24,7 +24,6 @@ constexpr std::array<ReasonFacts, static_cast<std::size_t>(Reason::count_)> fact
     {"TM-207", 502, "the instance's answer is not well-formed HTTP/1.1",
      "Correct the application; Tidemill refuses what clients read differently."},
     {"TM-208", 408, "the request's head did not arrive in time", "Send the head at once."},
-    {"TM-209", 503, "the proxy is being stopped", "Retry."},
     {"TM-210", 400, "the request's body is not well-formed HTTP/1.1",
      "Correct the client; Tidemill refuses what servers read differently."},
     {"TM-211", 413, "the request's body is too large", "Send less, or raise the proxy's limit."},

@@ -19,7 +19,6 @@ enum class Reason : std::uint8_t {
     instance_closed,     // TM-206: it closed or reset the connection instead of answering
     malformed_answer,    // TM-207
     head_too_slow,       // TM-208: the client did not finish its head in time
-    stopping,            // TM-209: the proxy is being stopped
     malformed_body,      // TM-210
     body_too_large,      // TM-211
     proxy_bug,           // TM-212
