@@ -43,6 +43,7 @@ struct Supervisor::Role {
     async::Event ready;
     async::Event ended;
     std::uint32_t restarts = 0;
+    bool has_been_ready = false;
 };
 
 Supervisor::Supervisor(host::Host& host, host::Signals& signals, telemetry::Logger& log,
@@ -53,6 +54,7 @@ Supervisor::Supervisor(host::Host& host, host::Signals& signals, telemetry::Logg
       options_(std::move(options)),
       program_(std::move(program)),
       on_ready_(std::move(on_ready)),
+      end_(host.loop),
       work_(host.loop, 64) {
     const std::array<std::pair<const char*, std::vector<std::string>>, 3> roles{
         {{"control", {"api", "control"}}, {"agent", {"agent"}}, {"proxy", {"http", "metrics"}}}};
@@ -136,14 +138,19 @@ async::Task<Status> Supervisor::run() {
         CO_CHECK_OK(work_.spawn(keep_running(*role)));
     }
     CO_CHECK_OK(work_.spawn(announce()));
-    for (;;) {
-        const int number = co_await signals_.next();
-        if (number == SIGINT || number == SIGTERM) {
-            log_.info("stopping", {{"signal", std::to_string(number)}});
-            break;
-        }
-    }
+    CO_CHECK_OK(work_.spawn(wait_for_signal()));
+    co_await end_.wait();
     stopping_ = true;
+    if (!failure_) {
+        // As after a crash: what ran before this start is not ours to end.
+        for (auto& role : roles_) {
+            if (role->process != nullptr) {
+                (void)role->process->signal(SIGKILL);
+                co_await role->ended.wait();
+            }
+        }
+        co_return failure_;
+    }
     // The proxy first, so that nobody is routed to what goes away; the agent last, which stops the
     // instances.
     for (const char* name : {"proxy", "control", "agent"}) {
@@ -151,6 +158,17 @@ async::Task<Status> Supervisor::run() {
             **std::ranges::find_if(roles_, [&](const auto& r) { return r->name == name; }));
     }
     co_return base::ok;
+}
+
+async::Task<void> Supervisor::wait_for_signal() {
+    for (;;) {
+        const int number = co_await signals_.next();
+        if (number == SIGINT || number == SIGTERM) {
+            log_.info("stopping", {{"signal", std::to_string(number)}});
+            end_.set();
+            co_return;
+        }
+    }
 }
 
 async::Task<void> Supervisor::announce() {
@@ -203,6 +221,14 @@ async::Task<void> Supervisor::keep_running(Role& role) {
             if (stopping_) {
                 co_return;
             }
+            // A role that says no before it ever served says so again: whoever started this
+            // wants to know now. A crash may be a passing thing.
+            if (!role.has_been_ready && exit.code) {
+                failure_ = fail(Code::unavailable,
+                                "the {} role does not start; its reason stands above", role.name);
+                end_.set();
+                co_return;
+            }
             ++role.restarts;
             log_.error("role ended, starting it again",
                        {{"role", role.name}, {"exit", exit.text()}});
@@ -233,6 +259,7 @@ async::Task<void> Supervisor::read_ready(Role& role, host::Stream& out) {
         if (line.find("ready\n") != std::string::npos) {
             line.clear();
             role.ready.set();
+            role.has_been_ready = true;
         } else if (line.size() > 4096) {
             line.clear();
         }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/options.h"
+#include "async/event.h"
 #include "async/scope.h"
 #include "async/task.h"
 #include "host/host.h"
@@ -26,7 +27,8 @@ public:
     ~Supervisor();
 
     // Opens the sockets, runs the roles until SIGINT or SIGTERM, stops them. Errors: what kept it
-    // from starting (conflict: an address or the data directory is in use; denied; invalid).
+    // from starting (conflict: an address or the data directory is in use; denied; invalid;
+    // unavailable: a role ended by itself before it ever served, instances live on).
     async::Task<base::Status> run();
 
 private:
@@ -36,6 +38,7 @@ private:
                         const host::ListenOptions& options);
     async::Task<void> keep_running(Role& role);
     async::Task<void> read_ready(Role& role, host::Stream& out);
+    async::Task<void> wait_for_signal();
     async::Task<void> announce();
     async::Task<void> stop(Role& role);
     std::vector<std::string> addresses(const std::string& prefix) const;
@@ -54,6 +57,8 @@ private:
     std::vector<std::unique_ptr<Role>> roles_;
     std::unique_ptr<host::File> lock_;
     bool stopping_ = false;
+    async::Event end_;  // a signal came, or `failure_` says why nothing can run
+    base::Status failure_ = base::ok;
     async::Scope work_;
 };
 

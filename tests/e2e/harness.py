@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("TIDEMILL_BINARY", ROOT / "build/release/tidemill"))
+# The long forms of tests, for ./dev soak and nights; the short forms keep ./dev test short.
+LONG = bool(os.environ.get("TIDEMILL_E2E_LONG"))
 
 
 def skip(reason):
@@ -143,6 +145,50 @@ class Platform:
         pid = wait_until(lambda: self.role_pid(role), 10, f"role {role} runs")
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.role_pid(role) not in (None, pid), 10, f"role {role} runs again")
+
+    def instances(self, revision=None):
+        """What runs: {instance: process id of its program}, found by the control groups of this DATA."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                groups = (entry / "cgroup").read_text()
+                match = re.search(rf"/tidemill/{self.data_hash()}/([^/\n]+)", groups)
+                # Each instance has an init of the launcher's beside the program.
+                if match is None or "memfd:" in os.readlink(entry / "exe"):
+                    continue
+            except OSError:
+                continue
+            name, pid = match.group(1), int(entry.name)
+            if revision is None or name.startswith(revision + "-"):
+                found[name] = min(pid, found.get(name, pid))
+        return found
+
+    def data_hash(self):
+        """The name under which the platform keeps what belongs to this boot: FNV-1a of DATA."""
+        value = 0xCBF29CE484222325
+        for byte in str(self.data).encode():
+            value = (value ^ byte) * 0x100000001B3 % (1 << 64)
+        return f"{value:016x}"
+
+    def access_log(self):
+        """The lines of the access log, parsed."""
+        path = self.data / "logs/access.log"
+        text = path.read_text(errors="replace") if path.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def scrape(self):
+        connection = http.client.HTTPConnection(*self.metrics, timeout=10)
+        try:
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            if answer.status != 200:
+                raise AssertionError(f"/metrics: {answer.status} {text[:200]}")
+            return text
+        finally:
+            connection.close()
 
     def run(self, *words, input=None, seconds=120, check=True, binary=None):
         """One command of the CLI against this platform."""
