@@ -103,6 +103,10 @@ TEST(Decide, Table) {
     const Access make_token_for_all{"create", "tidemill.dev", "tokens", "", "shop", "", ""};
     const Access version{"get", "", "", "", "", "", "/version"};
     const Access discovery{"get", "", "", "", "", "", "/apis"};
+    const Access write_tokens_secret{"create", "", "secrets", "", "tidemill-system", "", ""};
+    const Access write_config{"update", "", "configmaps", "", "knative-serving", "x", ""};
+    const Access ask_oneself{
+        "create", "authorization.k8s.io", "selfsubjectaccessreviews", "", "", "", ""};
     const Subject nobody{};
     for (const auto& c : {
              Case{"a viewer reads", {"ann", {}, ""}, read_services, true},
@@ -117,6 +121,14 @@ TEST(Decide, Table) {
              Case{"an operator makes no tokens", {"eve", {"ops"}, ""}, make_token_for_all, false},
              Case{"an admin reads secrets", {"boss", {}, ""}, read_secret, true},
              Case{"masters may do everything", {"x", {"system:masters"}, ""}, make_namespace, true},
+             Case{"an operator cannot forge a token",
+                  {"eve", {"ops"}, ""},
+                  write_tokens_secret,
+                  false},
+             Case{"an operator does not configure", {"eve", {"ops"}, ""}, write_config, false},
+             Case{"an admin configures", {"boss", {}, ""}, write_config, true},
+             Case{"whoever is known asks what they may", {"zed", {}, ""}, ask_oneself, true},
+             Case{"nobody asks what they may", nobody, ask_oneself, false},
              Case{"nobody sees the version", nobody, version, true},
              Case{"nobody sees no kinds", nobody, discovery, false},
              Case{"whoever is known sees kinds", {"zed", {}, ""}, discovery, true},

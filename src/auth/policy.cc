@@ -22,6 +22,12 @@ bool belongs_to_apps(const Access& access) {
            (access.api_group.empty() && std::ranges::find(core, access.resource) != core.end());
 }
 
+// The platform's own namespaces hold its tokens, roles and configuration: who writes there could
+// make themselves anything.
+bool is_system_space(std::string_view space) {
+    return space == "tidemill-system" || space == "knative-serving";
+}
+
 bool role_allows(Role role, const Access& access) {
     if (role == Role::admin) {
         return true;
@@ -33,7 +39,17 @@ bool role_allows(Role role, const Access& access) {
     if (reads(access)) {
         return !secret;
     }
-    return role != Role::viewer && !access.space.empty() && belongs_to_apps(access);
+    return role != Role::viewer && !access.space.empty() && !is_system_space(access.space) &&
+           belongs_to_apps(access);
+}
+
+// What one may do oneself, and who one is.
+bool is_about_oneself(const Access& access) {
+    return (access.api_group == "authorization.k8s.io" &&
+            access.resource == "selfsubjectaccessreviews") ||
+           (access.api_group == "authentication.k8s.io" &&
+            access.resource == "selfsubjectreviews") ||
+           (access.api_group == "tidemill.dev" && access.resource == "whoami");
 }
 
 bool is_public(const Access& access) {
@@ -78,6 +94,9 @@ Decision decide(const Policy& policy, const Subject& subject, const Access& acce
     }
     if (!subject.name.empty() && is_discovery(access)) {
         return {allowed, "discovery is open to whoever has proved who they are"};
+    }
+    if (!subject.name.empty() && is_about_oneself(access)) {
+        return {allowed, "everybody may ask about themselves"};
     }
     for (const auto& binding : policy.bindings) {
         const bool about_them = binding.subject.starts_with("group:")

@@ -112,7 +112,7 @@ def rule_includes(root):
         allowed = {room} | declared[room]
         for dep in declared[room]:
             allowed |= closure.get(dep, set())
-        if path.name.endswith("_test.cc"):
+        if path.name.endswith(("_test.cc", "_test.h")):
             allowed |= declared.get(room + "_test", set())
             for dep in declared.get(room + "_test", set()):
                 allowed |= closure.get(dep, set())
@@ -125,7 +125,7 @@ def rule_includes(root):
 def rule_system_headers(root):
     for path in sources(root, ".cc", ".h"):
         relative = path.relative_to(root / "src")
-        if relative.parts[0] in SYSTEM_ROOMS or path.name.endswith("_test.cc"):
+        if relative.parts[0] in SYSTEM_ROOMS or path.name.endswith(("_test.cc", "_test.h")):
             continue
         for number, line in code_lines(path):
             match = SYSTEM_HEADER.match(line.strip())
@@ -143,7 +143,7 @@ def rule_banned_words(root):
                 if room == "app" and "getenv" in pattern:
                     continue  # the one room that reads the environment
                 if re.search(pattern, line):
-                    if path.name.endswith("_test.cc") and "random" in pattern:
+                    if path.name.endswith(("_test.cc", "_test.h")) and "random" in pattern:
                         continue
                     yield f"{path}:{number}: {re.search(pattern, line).group(0)}: {instead}"
 
@@ -213,7 +213,7 @@ def rule_error_pages(root):
     pages = {p.stem for p in (root / "docs/errors").glob("TM-*.md")} if (root / "docs/errors").exists() else set()
     named = {}
     for path in sources(root, ".cc", ".h"):
-        if path.name.endswith("_test.cc"):
+        if path.name.endswith(("_test.cc", "_test.h")):
             continue
         for code in re.findall(r"\bTM-\d{3}\b", path.read_text()):
             named.setdefault(code, path)

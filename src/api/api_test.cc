@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+
+#include "api/world_test.h"
+
+namespace tidemill::api::test {
+namespace {
+
+// Discovery -------------------------------------------------------------------------------------
+
+TEST(ApiDiscovery, SaysWhichKindsThereAreInBothFormsThatClientsAskFor) {
+    World world;
+    EXPECT_EQ(world.get("/api").at(".versions[0]"), "v1");
+    const auto groups = world.get("/apis");
+    EXPECT_EQ(groups.at(".kind"), "APIGroupList");
+    EXPECT_NE(groups.text.find("\"serving.knative.dev/v1\""), std::string::npos);
+    EXPECT_EQ(world.get("/apis/apps").at(".preferredVersion.version"), "v1");
+    const auto serving = world.get("/apis/serving.knative.dev/v1");
+    EXPECT_EQ(serving.at(".groupVersion"), "serving.knative.dev/v1");
+    EXPECT_NE(serving.text.find("\"ksvc\""), std::string::npos);
+    EXPECT_NE(serving.text.find("\"services/status\""), std::string::npos);
+    EXPECT_NE(world.get("/api/v1").text.find("\"pods/log\""), std::string::npos);
+    EXPECT_EQ(world.get("/apis/none.dev/v1").status, 404);
+    for (const std::string version : {"v2", "v2beta1"}) {
+        const auto reply =
+            world.ask({.target = "/apis",
+                       .accept = "application/json;g=apidiscovery.k8s.io;v=" + version +
+                                 ";as=APIGroupDiscoveryList,application/json"});
+        EXPECT_EQ(reply.at(".apiVersion"), "apidiscovery.k8s.io/" + version);
+        EXPECT_EQ(reply.headers.get("Content-Type"), "application/json;g=apidiscovery.k8s.io;v=" +
+                                                         version + ";as=APIGroupDiscoveryList");
+        EXPECT_NE(reply.text.find("\"responseKind\""), std::string::npos);
+    }
+}
+
+TEST(ApiDiscovery, TellsItsVersionAndHealthToEverybodyAndKindsToThoseItKnows) {
+    World world;
+    for (const char* page : {"/version", "/healthz", "/livez", "/readyz"}) {
+        EXPECT_EQ(world.ask({.target = page, .token = "none"}).status, 200) << page;
+    }
+    EXPECT_TRUE(world.get("/version").at(".gitVersion").starts_with("v1.34."));
+    EXPECT_EQ(world.ask({.target = "/apis", .token = "none"}).status, 401);
+    EXPECT_EQ(world.ask({.target = "/apis", .token = world.token({.user = "zed"})}).status, 200);
+}
+
+TEST(ApiDiscovery, OpenApiLetsOldAndNewKubectlGoOn) {
+    World world;
+    const auto old =
+        world.ask({.target = "/openapi/v2",
+                   .accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"});
+    EXPECT_EQ(old.status, 200);
+    EXPECT_TRUE(old.text.starts_with(std::string("\x0a\x03") + "2.0\x12"));
+    EXPECT_EQ(world.get("/openapi/v2").at(".swagger"), "2.0");
+    const auto index = world.get("/openapi/v3");
+    const auto url =
+        model::text_at(index.json, {"paths", "apis/serving.knative.dev/v1", "serverRelativeURL"});
+    const auto document = world.get(std::string(url));
+    EXPECT_EQ(document.status, 200);
+    const auto* path = model::find_member(
+        document.json,
+        {"paths", "/apis/serving.knative.dev/v1/namespaces/{namespace}/services/{name}", "patch"});
+    ASSERT_NE(path, nullptr);
+    EXPECT_EQ(model::text_at(*path, {"x-kubernetes-group-version-kind", "kind"}), "Service");
+    EXPECT_NE(wire::write_json(*path).find("fieldValidation"), std::string::npos);
+    EXPECT_EQ(world.get("/openapi/v3/apis/none/v1").status, 404);
+}
+
+// Objects ---------------------------------------------------------------------------------------
+
+TEST(ApiObjects, AServiceIsMadeReadChangedAndDeleted) {
+    World world;
+    const auto missing = world.get(std::string(services) + "/shop");
+    EXPECT_EQ(missing.status, 404);
+    EXPECT_EQ(missing.at(".reason"), "NotFound");
+    EXPECT_EQ(missing.at(".message"), "services.serving.knative.dev \"shop\" not found");
+    EXPECT_EQ(missing.at(".details.group"), "serving.knative.dev");
+
+    const auto made = world.post(services, service_json("shop"));
+    ASSERT_EQ(made.status, 201) << made.text;
+    EXPECT_EQ(made.at(".metadata.generation"), "1");
+    EXPECT_EQ(made.at(".metadata.annotations['serving.knative.dev/creator']"), "admin");
+    EXPECT_EQ(made.at(".spec.template.spec.timeoutSeconds"), "300");
+    EXPECT_EQ(made.at(".spec.traffic[0].percent"), "100");
+    const auto again = world.post(services, service_json("shop"));
+    EXPECT_EQ(again.status, 409);
+    EXPECT_EQ(again.at(".reason"), "AlreadyExists");
+
+    const auto url = std::string(services) + "/shop";
+    auto changed = made.json;
+    model::object_at(changed.get_object().at("spec").get_object().at("template").get_object(),
+                     "metadata")["labels"] = JsonObject{{"a", "b"}};
+    const auto put = world.ask({.method = "PUT", .target = url, .body = wire::write_json(changed)});
+    ASSERT_EQ(put.status, 200) << put.text;
+    EXPECT_EQ(put.at(".metadata.generation"), "2");
+    EXPECT_EQ(put.at(".metadata.uid"), made.at(".metadata.uid"));
+    const auto stale =
+        world.ask({.method = "PUT", .target = url, .body = wire::write_json(made.json)});
+    EXPECT_EQ(stale.status, 409);
+    EXPECT_EQ(stale.at(".reason"), "Conflict");
+
+    const auto gone =
+        world.remove(url, R"({"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":)"
+                          R"("Background"})");
+    EXPECT_EQ(gone.status, 200) << gone.text;
+    EXPECT_EQ(gone.at(".status"), "Success");
+    EXPECT_EQ(gone.at(".details.uid"), made.at(".metadata.uid"));
+    EXPECT_EQ(world.get(url).status, 404);
+    EXPECT_EQ(world.remove(url).status, 404);
+}
+
+}  // namespace
+}  // namespace tidemill::api::test
