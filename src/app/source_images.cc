@@ -1,10 +1,11 @@
 #include "app/source_images.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <cstdlib>
-#include <deque>
+#include <filesystem>
 #include <utility>
 
 #include "async/channel.h"
@@ -65,8 +66,11 @@ base::Result<image::Toolbox> find_toolbox(host::Disk& disk, const Options& optio
                                           const std::string& program_directory) {
     image::Toolbox tools;
     // Beside an installed binary; in the checkout of one that was built there.
-    std::vector<std::string> candidates{program_directory + "/../share/tidemill/runtimes",
-                                        program_directory + "/../../runtimes"};
+    // Normal, because a mount's source must not climb.
+    const std::filesystem::path program(program_directory);
+    std::vector<std::string> candidates{
+        (program / "../share/tidemill/runtimes").lexically_normal().string(),
+        (program / "../../runtimes").lexically_normal().string()};
     if (!options.runtimes.empty()) {
         candidates = {options.runtimes};
     }
