@@ -115,6 +115,8 @@ class ContinuousClient:
                 if connection is not None:
                     connection.close()
                     connection = None
+        if connection is not None:
+            connection.close()
 
     @property
     def count(self):

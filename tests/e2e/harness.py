@@ -218,8 +218,8 @@ class Platform:
             try:
                 while chunk := s.recv(65536):
                     answer += chunk
-            except socket.timeout:
-                pass
+            except (socket.timeout, ConnectionResetError):
+                pass  # a reset is how an answer that is not whole ends
             return answer
 
     def get(self, kind, name, namespace="default"):

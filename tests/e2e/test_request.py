@@ -67,7 +67,7 @@ class Hold(Case):
         self.assertEqual(self.platform.instances("native-00001"), {})
         self.assertEqual(self.ok(self.native), b"x" * 11 + b"\n")
         self.assertEqual(len(self.platform.instances("native-00001")), 1)
-        line = wait_until(lambda: [l for l in self.platform.access_log() if l["host"] == self.native], 5, "a log line")[0]
+        line = wait_until(lambda: [l for l in self.platform.access_log() if l.get("host") == self.native], 5, "a log line")[0]
         self.assertGreater(line["held_us"], 0)
         self.assertLessEqual(line["held_us"], line["first_byte_us"])
         self.assertLessEqual(line["first_byte_us"], line["total_us"])
@@ -257,7 +257,8 @@ class BadApps(Case):
     def test_an_app_that_exits_in_a_request(self):
         status, headers, body = self.platform.request(self.fine, "/exit", method="POST", body=b"x")
         self.assertEqual((status, headers.get("X-Tidemill-Reason")), (502, "TM-206"), body)
-        self.ok(self.fine)
+        # For an instant a dying process still accepts; then everybody is held for the next one.
+        wait_until(lambda: self.platform.request(self.fine)[0] == 200, 1, "another serves")
 
     def test_an_answer_that_servers_read_differently_is_not_passed_on(self):
         status, headers, body = self.platform.request(self.fine, "/garbage")
@@ -444,8 +445,7 @@ class Http(Case):
         self.ok(self.host)
         before = memory_most_kib(proxy)
         with socket.create_connection(self.platform.http, timeout=20) as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.sendall(f"GET /big?bytes={20 << 20} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
+            s.sendall(f"GET /big?bytes={40 << 20} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
             time.sleep(0.5)
             for _ in range(20):
                 began = time.monotonic()
@@ -453,7 +453,7 @@ class Http(Case):
                 self.assertLess(time.monotonic() - began, 1)
             self.assertLess(memory_most_kib(proxy) - before, 8 << 10)
             got = 0
-            while got < 20 << 20:
+            while got < 40 << 20:
                 data = s.recv(1 << 20)
                 self.assertTrue(data, got)
                 got += len(data)
@@ -542,12 +542,12 @@ class Http(Case):
     def test_every_request_has_its_line_and_is_counted(self):
         key = 'tidemill_proxy_requests_total{revision="default/plain-00001",service="default/plain",class="2xx"}'
         before = parse_metrics(self.platform.scrape()).get(key, 0)
-        lines = sum(l["host"] == self.native for l in self.platform.access_log())
+        lines = sum(l.get("host") == self.native for l in self.platform.access_log())
         with ContinuousClient(self.platform, self.native, rate=200) as client:
             time.sleep(1.5)
         self.assertEqual(client.failures, [])
         self.assertEqual(parse_metrics(self.platform.scrape())[key] - before, client.count)
-        wait_until(lambda: sum(l["host"] == self.native for l in self.platform.access_log()) - lines >= client.count, 5,
+        wait_until(lambda: sum(l.get("host") == self.native for l in self.platform.access_log()) - lines >= client.count, 5,
                    "a line for each")
         identities = [l["request_id"] for l in self.platform.access_log()]
         self.assertEqual(len(identities), len(set(identities)))
