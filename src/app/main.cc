@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/client.h"
 #include "app/options.h"
 #include "app/process.h"
 #include "app/roles.h"
@@ -106,6 +107,5 @@ int main(int argc, char** argv) {
         words.erase(words.begin(), words.begin() + 2);
         return tidemill::app::up(std::move(words), role);
     }
-    fmt::print(stderr, "usage: tidemill up [FLAG...]\n");
-    return 2;
+    return tidemill::app::run_client(std::move(words));
 }
