@@ -79,6 +79,22 @@ LogRelay::Reading::~Reading() {
     }
 }
 
+async::Task<base::Status> LogRelay::Reading::found() {
+    for (;;) {
+        news_.reset();
+        if (found_) {
+            co_return base::ok;
+        }
+        if (failure_) {
+            co_return std::unexpected(*failure_);
+        }
+        if (asked_.empty()) {
+            co_return fail(Code::not_found, "no log is kept of instance {}", request_.instance);
+        }
+        co_await news_.wait();
+    }
+}
+
 async::Task<base::Result<std::optional<std::string>>> LogRelay::Reading::next() {
     for (;;) {
         news_.reset();
@@ -90,9 +106,6 @@ async::Task<base::Result<std::optional<std::string>>> LogRelay::Reading::next() 
         }
         if (done_) {
             co_return std::nullopt;
-        }
-        if (asked_.empty() && !found_) {
-            co_return fail(Code::not_found, "no log is kept of instance {}", request_.instance);
         }
         co_await news_.wait();
     }

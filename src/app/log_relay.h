@@ -34,6 +34,8 @@ public:
         Reading(const Reading&) = delete;
         Reading& operator=(const Reading&) = delete;
         ~Reading();
+        // Goes on when some agent has the log. Errors: not_found, unavailable.
+        async::Task<base::Status> found();
         // Whole lines; nothing at the end. Errors: not_found (no agent has it), unavailable (the
         // agent went away, or lines came faster than they were taken).
         async::Task<base::Result<std::optional<std::string>>> next();

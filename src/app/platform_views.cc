@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "control/views/views.h"
+
 namespace tidemill::app {
 namespace {
 
@@ -17,6 +19,7 @@ public:
     async::Task<base::Result<std::optional<std::string>>> next() override {
         return reading_.next();
     }
+    async::Task<base::Status> found() { return reading_.found(); }
 
 private:
     LogRelay::Reading reading_;
@@ -76,14 +79,22 @@ async::Task<void> PlatformViews::changed(model::KindId kind, std::uint64_t seen)
 
 async::Task<base::Result<std::unique_ptr<api::LogStream>>> PlatformViews::logs(
     api::LogQuery query) {
+    const auto& known = refresh(model::KindId::pod);
+    const auto pod = known.objects.find(query.namespace_name + "/" + query.pod);
+    if (pod == known.objects.end()) {
+        co_return base::fail(base::Code::not_found, "no pod {} in namespace {}", query.pod,
+                             query.namespace_name);
+    }
     link::LogRequest request;
-    request.instance = query.pod;
+    request.instance =
+        pod->second->metadata.annotations.at(std::string(control::instance_annotation));
     request.mode = query.mode == api::LogQuery::Mode::follow ? link::LogRequest::Mode::follow
                                                              : link::LogRequest::Mode::once;
     request.tail_lines = query.tail_lines;
     request.since = query.since;
-    co_return std::unique_ptr<api::LogStream>(
-        std::make_unique<RelayedLog>(logs_, std::move(request)));
+    auto log = std::make_unique<RelayedLog>(logs_, std::move(request));
+    CO_CHECK_OK(co_await log->found());
+    co_return std::unique_ptr<api::LogStream>(std::move(log));
 }
 
 async::Task<base::Result<model::JsonObject>> PlatformViews::explain(std::string namespace_name,
