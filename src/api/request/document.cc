@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "wire/json.h"
-#include "wire/kube_protobuf.h"
+#include "wire/protobuf/kube.h"
 #include "wire/yaml.h"
 
 namespace tidemill::api {
