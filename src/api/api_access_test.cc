@@ -161,6 +161,37 @@ TEST(ApiAccess, TokensThatAreWrongExpiredOrRevokedAreNotLetIn) {
     EXPECT_NE(expired.at(".message").find("TM-302"), std::string::npos);
 }
 
+TEST(ApiAccess, OnTheUnixSocketPeersAreKnownByTheirCredentials) {
+    World world;
+    const Authenticator authenticator(*world.store, world.sim.clock, 77);
+    struct Case {
+        const char* who;
+        host::Peer peer;
+        const char* name;
+        bool master;
+    };
+    for (const auto& c : {
+             Case{"root", {.uid = 0, .gid = 0}, "unix:uid:0", true},
+             Case{"the platform's own user", {.uid = 77, .gid = 5}, "unix:uid:77", true},
+             Case{"another user", {.uid = 1000, .gid = 100}, "unix:uid:1000", false},
+             Case{"a TCP peer", {.ip = host::IpAddress::loopback(1)}, "", false},
+         }) {
+        const auto identity = authenticator.authenticate({}, c.peer);
+        ASSERT_TRUE(identity) << c.who;
+        EXPECT_EQ(identity->subject.name, c.name) << c.who;
+        EXPECT_EQ(identity->subject.in_group("system:masters"), c.master) << c.who;
+    }
+    const host::Peer other{.uid = 1000, .gid = 100};
+    EXPECT_TRUE(authenticator.authenticate({}, other)->subject.in_group("unix:gid:100"));
+    // A token that is sent counts, even where the peer alone would do.
+    EXPECT_FALSE(authenticator.authenticate({{"Authorization", "Bearer x"}}, {.uid = 0}));
+    EXPECT_FALSE(authenticator.authenticate({{"Authorization", "Basic x"}}, {.uid = 0}));
+    EXPECT_EQ(
+        authenticator.authenticate({{"Authorization", "bearer " + world.admin}}, {.uid = 1000})
+            ->subject.name,
+        "admin");
+}
+
 TEST(ApiAccess, ATokenIsShownOnceListedByDigestAndRevoked) {
     World world;
     const std::string tokens = "/apis/tidemill.dev/v1/tokens";

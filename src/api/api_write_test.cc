@@ -84,6 +84,43 @@ TEST(ApiApply, CreatesMergesRemovesAndTellsManagersApart) {
     EXPECT_EQ(forced.at(".data.a"), "z");
 }
 
+TEST(ApiApply, TheSameServiceAgainIsNoChangeAlthoughDefaultsWerePutIn) {
+    World world;
+    const auto apply = [&] {
+        return world.patch(std::string(services) + "/shop?fieldManager=kubectl", "apply-patch+yaml",
+                           service_json("shop"));
+    };
+    const auto first = apply();
+    ASSERT_EQ(first.status, 201) << first.text;
+    world.sim.loop.run_for(5s);
+    const auto second = apply();
+    EXPECT_EQ(second.status, 200) << second.text;
+    EXPECT_EQ(second.at(".metadata.resourceVersion"), first.at(".metadata.resourceVersion"));
+}
+
+TEST(ApiSettings, ConfigurationOfKnativeHoldsAtOnceAndBadOnesAreNotStored) {
+    World world;
+    const std::string config = "/api/v1/namespaces/knative-serving/configmaps";
+    const auto timeout = [&] {
+        return world.post(std::string(services) + "?dryRun=All", service_json("shop"))
+            .at(".spec.template.spec.timeoutSeconds");
+    };
+    EXPECT_EQ(timeout(), "300");
+    EXPECT_EQ(world
+                  .post(config, R"({"metadata":{"name":"config-defaults"},"data":)"
+                                R"({"revision-timeout-seconds":"soon"}})")
+                  .status,
+              400);
+    EXPECT_EQ(world
+                  .post(config, R"({"metadata":{"name":"config-defaults"},"data":)"
+                                R"({"revision-timeout-seconds":"77"}})")
+                  .status,
+              201);
+    EXPECT_EQ(timeout(), "77");
+    world.remove(config + "/config-defaults");
+    EXPECT_EQ(timeout(), "300");
+}
+
 TEST(ApiWrite, ATrialRunsEverythingAndStoresNothing) {
     World world;
     const auto trial = world.post(std::string(services) + "?dryRun=All", service_json("shop"));

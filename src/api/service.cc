@@ -177,7 +177,7 @@ async::Task<Answered<Reply>> Api::serve(http::Request& request, http::Answer& an
     CO_TRY(auto path, parse_path(request.path));
     CO_TRY(auto parameters, Parameters::parse(request.query));
     CO_TRY(auto verb, verb_of(request, path, parameters));
-    CO_TRY(const auto identity, authenticator_.authenticate(request));
+    CO_TRY(const auto identity, authenticator_.authenticate(request.headers, request.peer));
     auto access = access_of(std::move(verb), path);
     auto decision = gate_.decide(identity, access);
     if (decision.allowed() && shows_what_is_there(access)) {

@@ -81,23 +81,21 @@ const auth::Policy& StoredSettings::policy() {
 }
 
 const model::PlatformConfig& StoredSettings::config() {
-    std::uint64_t newest = 0;
-    std::array<store::ObjectPtr, config_names.size()> found;
-    for (std::size_t i = 0; i < config_names.size(); ++i) {
-        if (auto object = store_.get({model::KindId::config_map, std::string(knative_namespace),
-                                      std::string(config_names.at(i))})) {
-            found.at(i) = *std::move(object);
-            // A sum tells a deletion too: versions never repeat.
-            newest += found.at(i)->metadata.resource_version;
+    std::vector<std::uint64_t> versions;
+    std::vector<store::ObjectPtr> found;
+    for (const auto name : config_names) {
+        auto object = store_.get(
+            {model::KindId::config_map, std::string(knative_namespace), std::string(name)});
+        versions.push_back(object ? (*object)->metadata.resource_version : 0);
+        if (object) {
+            found.push_back(*std::move(object));
         }
     }
-    if (newest != config_seen_) {
-        config_seen_ = newest;
+    if (versions != config_versions_) {
+        config_versions_ = std::move(versions);
         model::PlatformConfig next;
         for (const auto& object : found) {
-            if (object) {
-                (void)model::apply_config_map(next, object->metadata.name, data_of(*object));
-            }
+            (void)model::apply_config_map(next, object->metadata.name, data_of(*object));
         }
         config_ = std::move(next);
     }

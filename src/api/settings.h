@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "auth/policy.h"
 #include "model/config.h"
@@ -22,8 +23,9 @@ public:
 };
 
 // The settings that lie in the store: ConfigMap tidemill-system/roles (see docs/api.md) and the
-// config-* ConfigMaps of namespace knative-serving. One that cannot be read leaves the last good
-// value in force. Reads anew only what has another resourceVersion.
+// config-* ConfigMaps of namespace knative-serving. The API stores none that cannot be read (see
+// check_settings); one that came in otherwise leaves the last good roles, or Knative's defaults, in
+// force. Reads anew only what has another resourceVersion.
 class StoredSettings final : public Settings {
 public:
     // `store` outlives it.
@@ -35,7 +37,7 @@ private:
     const store::Store& store_;
     std::uint64_t policy_version_ = 0;
     auth::Policy policy_;
-    std::uint64_t config_seen_ = 0;  // the store's revision when it was last read
+    std::vector<std::uint64_t> config_versions_;  // of the ConfigMaps it was read from
     model::PlatformConfig config_;
 };
 

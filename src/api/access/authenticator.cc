@@ -8,8 +8,9 @@
 
 namespace tidemill::api {
 
-Answered<Identity> Authenticator::authenticate(const http::Request& request) const {
-    const auto field = request.headers.get("Authorization");
+Answered<Identity> Authenticator::authenticate(const http::Headers& headers,
+                                               const host::Peer& peer) const {
+    const auto field = headers.get("Authorization");
     if (!field.empty()) {
         const auto space = field.find(' ');
         if (space == std::string_view::npos ||
@@ -20,14 +21,14 @@ Answered<Identity> Authenticator::authenticate(const http::Request& request) con
         return by_token(base::trim(field.substr(space + 1)));
     }
     Identity out;
-    if (request.peer.uid) {
-        out.subject.name = fmt::format("unix:uid:{}", *request.peer.uid);
+    if (peer.uid) {
+        out.subject.name = fmt::format("unix:uid:{}", *peer.uid);
         out.subject.method = "peer";
         out.subject.groups = {"system:authenticated"};
-        if (request.peer.gid) {
-            out.subject.groups.push_back(fmt::format("unix:gid:{}", *request.peer.gid));
+        if (peer.gid) {
+            out.subject.groups.push_back(fmt::format("unix:gid:{}", *peer.gid));
         }
-        if (*request.peer.uid == 0 || *request.peer.uid == own_uid_) {
+        if (*peer.uid == 0 || *peer.uid == own_uid_) {
             out.subject.groups.emplace_back("system:masters");
         }
     }

@@ -7,8 +7,9 @@
 
 #include "api/request/refusal.h"
 #include "auth/policy.h"
+#include "host/address.h"
 #include "host/clock.h"
-#include "http/server.h"
+#include "http/message.h"
 #include "store/store.h"
 
 namespace tidemill::api {
@@ -28,7 +29,7 @@ public:
 
     // By bearer token if one was sent, else by the peer's credentials on a Unix socket; nobody (an
     // empty name) if neither. Errors: 401 for a token that is not valid.
-    Answered<Identity> authenticate(const http::Request& request) const;
+    Answered<Identity> authenticate(const http::Headers& headers, const host::Peer& peer) const;
 
 private:
     Answered<Identity> by_token(std::string_view token) const;

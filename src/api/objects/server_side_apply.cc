@@ -217,12 +217,16 @@ Answered<Json> apply_document(const ApplyRequest& request, Json live, Json appli
     if (result == live && own.paths == wanted && conflicts.empty()) {
         return live;
     }
-    own.entry = JsonObject{{"manager", as_json(request.manager)},
-                           {"operation", "Apply"},
-                           {"apiVersion", as_json(request.kind.api_version())},
-                           {"time", as_json(base::format_rfc3339(request.now))},
-                           {"fieldsType", "FieldsV1"},
-                           {"fieldsV1", fields_v1(wanted)}};
+    // The time moves with what is owned, so that the same document with defaults put in again is no
+    // change.
+    if (own.paths != wanted || own.entry.is_null()) {
+        own.entry = JsonObject{{"manager", as_json(request.manager)},
+                               {"operation", "Apply"},
+                               {"apiVersion", as_json(request.kind.api_version())},
+                               {"time", as_json(base::format_rfc3339(request.now))},
+                               {"fieldsType", "FieldsV1"},
+                               {"fieldsV1", fields_v1(wanted)}};
+    }
     JsonArray managed;
     for (auto& [manager, owner] : owners) {
         managed.push_back(std::move(owner.entry));
