@@ -1,0 +1,353 @@
+#include "control/fleet/fleet.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "control/route_table/route_table.h"
+#include "model/serving.h"
+
+namespace tidemill::control {
+
+namespace {
+
+template <typename T>
+void keep_latest(std::deque<T>& in, T value, std::size_t max) {
+    in.push_back(std::move(value));
+    while (in.size() > max) {
+        in.pop_front();
+    }
+}
+
+// What two decisions of the same kind have in common is not worth keeping twice.
+bool says_something_new(const AutoscalerDecision& decision, const AutoscalerDecision& before) {
+    return decision.scaler.wanted != before.scaler.wanted ||
+           decision.scaler.reason != before.scaler.reason ||
+           decision.after.state != before.after.state || decision.ready != before.ready;
+}
+
+}  // namespace
+
+std::int32_t Fleet::ready_of(const Entry& entry) {
+    return static_cast<std::int32_t>(
+        std::ranges::count(entry.endpoints, link::InstanceState::ready, &link::Endpoint::state));
+}
+
+std::int32_t Fleet::living_of(const Entry& entry) {
+    return static_cast<std::int32_t>(std::ranges::count_if(entry.endpoints, [](const auto& it) {
+        return it.state == link::InstanceState::ready || it.state == link::InstanceState::starting;
+    }));
+}
+
+// Nothing runs, nothing is asked for, nobody calls: a decision would say the same again.
+bool Fleet::rests(const Entry& entry) {
+    return entry.autoscaler && entry.applied == 0 && entry.wanted == 0 &&
+           entry.autoscaler->desired() == 0 && entry.endpoints.empty() &&
+           entry.autoscaler->activity().state.activity == Activity::inactive;
+}
+
+void Fleet::take(const model::Object& revision, const model::PlatformConfig& platform, Moment at) {
+    const auto name = full_name(revision);
+    const auto known = entries_.find(name);
+    const bool is_new =
+        known == entries_.end() || known->second.revision->metadata.uid != revision.metadata.uid;
+    if (is_new) {
+        entries_.erase(name);
+    }
+    auto& entry = entries_[name];
+    entry.revision = std::make_shared<const model::Object>(revision);
+    if (is_new) {
+        entry.past = remembered_scale(revision);
+        entry.taken_wall = at.wall;
+        if (const auto early = early_.extract(name)) {
+            entry.endpoints = early.mapped();
+        }
+    }
+    const auto spec = model::read_revision_spec(revision);
+    const auto concurrency = spec ? spec->container_concurrency.value_or(0) : 0;
+    entry.scaling =
+        resolve_scaling(revision.metadata.annotations, concurrency,
+                        reachability_of(revision, entry.wanted, ready_of(entry)), platform);
+    if (is_new) {
+        entry.applied = std::max(entry.scaling.scaler.initial_scale, 0);
+    }
+    if (entry.autoscaler) {
+        entry.autoscaler->update(entry.scaling, at.now);
+    }
+}
+
+void Fleet::drop(const std::string& revision) {
+    entries_.erase(revision);
+    early_.erase(revision);
+}
+
+std::vector<std::string> Fleet::names() const {
+    std::vector<std::string> result;
+    for (const auto& [name, entry] : entries_) {
+        result.push_back(name);
+    }
+    return result;
+}
+
+bool Fleet::has_image(const std::string& revision) const {
+    const auto found = entries_.find(revision);
+    return found != entries_.end() && found->second.image == RevisionFacts::Image::found;
+}
+
+void Fleet::set_image(const std::string& revision, link::InstanceSpec spec, std::string digest) {
+    const auto found = entries_.find(revision);
+    if (found == entries_.end() || found->second.image == RevisionFacts::Image::found) {
+        return;
+    }
+    found->second.image = RevisionFacts::Image::found;
+    found->second.spec = std::move(spec);
+    found->second.image_digest = std::move(digest);
+}
+
+void Fleet::set_image_problem(const std::string& revision, std::string problem) {
+    const auto found = entries_.find(revision);
+    if (found == entries_.end() || found->second.image == RevisionFacts::Image::found) {
+        return;
+    }
+    found->second.image = RevisionFacts::Image::missing;
+    found->second.image_problem = std::move(problem);
+}
+
+void Fleet::agent_connected() {
+    ++agents_;
+}
+
+void Fleet::agent_disconnected() {
+    // What runs is as it was when last heard of: instances outlive their agent.
+    if (--agents_ == 0) {
+        agent_heard_.reset();
+    }
+}
+
+void Fleet::agent_heard(base::Instant now) {
+    if (!agent_heard_) {
+        agent_heard_ = now;
+    }
+}
+
+void Fleet::proxy_connected(base::Instant now) {
+    if (++proxies_ == 1) {
+        proxy_since_ = now;
+    }
+}
+
+void Fleet::proxy_disconnected() {
+    --proxies_;
+}
+
+bool Fleet::endpoints(const link::RevisionEndpoints& endpoints) {
+    const auto found = entries_.find(endpoints.revision);
+    if (found == entries_.end()) {
+        early_[endpoints.revision] = endpoints.endpoints;
+        return false;
+    }
+    auto& entry = found->second;
+    entry.endpoints = endpoints.endpoints;
+    std::erase_if(entry.reports, [&](const auto& report) {
+        return std::ranges::find(entry.endpoints, report.first, &link::Endpoint::instance) ==
+               entry.endpoints.end();
+    });
+    if (ready_of(entry) > 0) {
+        entry.failure.reset();
+    }
+    return true;
+}
+
+bool Fleet::no_endpoints(const std::string& revision) {
+    return endpoints({revision, {}});
+}
+
+void Fleet::report(const link::InstanceReport& report) {
+    const auto found = entries_.find(report.revision);
+    if (found == entries_.end()) {
+        return;
+    }
+    auto& entry = found->second;
+    if (entry.reports.size() < limits_.instances_max || entry.reports.contains(report.instance)) {
+        entry.reports[report.instance] = report;
+    }
+    if (!report.reason.empty() && ready_of(entry) == 0) {
+        entry.failure = report;
+    }
+}
+
+void Fleet::cold_start(const link::ColdStart& start) {
+    if (const auto found = entries_.find(start.revision); found != entries_.end()) {
+        keep_latest(found->second.cold_starts, start, limits_.cold_starts_max);
+    }
+}
+
+void Fleet::held_request(const link::HeldRequest& request) {
+    if (const auto found = entries_.find(request.revision); found != entries_.end()) {
+        keep_latest(found->second.held, request, limits_.cold_starts_max);
+    }
+}
+
+bool Fleet::stats(const link::RevisionStats& stats, base::Instant now) {
+    const auto found = entries_.find(stats.revision);
+    if (found == entries_.end() || !found->second.autoscaler) {
+        return false;
+    }
+    auto& autoscaler = *found->second.autoscaler;
+    const double load = std::max(stats.concurrency_average, stats.waiting > 0 ? 1.0 : 0.0);
+    const bool poked = autoscaler.poked_by(load);
+    autoscaler.record(now, load, stats.requests);
+    return poked;
+}
+
+void Fleet::start_autoscaler(Entry& entry, Moment at) {
+    const auto living = living_of(entry);
+    std::optional<Past> past;
+    if (entry.past) {
+        // On the calendar the past may lie in the future: a clock was set back.
+        const auto ago = std::clamp<base::Duration>(at.wall - entry.past->since, base::Duration(0),
+                                                    std::chrono::hours(24));
+        past.emplace();
+        past->activity = {{entry.past->activity, at.now - ago, entry.past->timed_out},
+                          entry.past->initialized};
+        past->ready = ready_of(entry);
+        // What runs was wanted by somebody: an older autoscaler, or a proxy that woke it. What
+        // never came up is still to come up.
+        const bool starts = !entry.past->initialized &&
+                            entry.past->activity == Activity::activating && entry.past->wanted != 0;
+        entry.applied =
+            std::max({entry.past->wanted, living, starts ? entry.scaling.scaler.initial_scale : 0});
+    } else {
+        entry.applied = std::max(entry.scaling.scaler.initial_scale, living);
+    }
+    entry.autoscaler.emplace(entry.scaling, past, at.now);
+}
+
+bool Fleet::decide_entry(Entry& entry, Moment at) {
+    // Before the agent was heard nobody knows what runs; to decide would be to guess.
+    if (entry.image != RevisionFacts::Image::found || !agent_heard_) {
+        return false;
+    }
+    if (!entry.autoscaler) {
+        start_autoscaler(entry, at);
+    }
+    const auto ready = ready_of(entry);
+    const auto reachability = reachability_of(*entry.revision, entry.applied, ready);
+    entry.scaling.decider.reachable = reachability != Reachability::unreachable;
+    entry.autoscaler->update(entry.scaling, at.now);
+    const bool heard = proxies_ > 0 && at.now - proxy_since_ >= limits_.proxy_patience;
+    using Silence = RevisionAutoscaler::Observation::Silence;
+    const auto decision = entry.autoscaler->decide(
+        {at.now, ready, reachability, heard ? Silence::no_load : Silence::unknown});
+    const auto applied = entry.applied;
+    const auto wanted = entry.wanted;
+    if (decision.scaler.apply) {
+        entry.applied = decision.scaler.wanted;
+    }
+    entry.wanted = entry.applied;
+    const bool first = entry.decisions.empty();
+    if (first || says_something_new(decision, entry.decisions.back().decision)) {
+        keep_latest(entry.decisions, Decided{at.wall, decision}, limits_.decisions_max);
+    } else {
+        entry.decisions.back() = {at.wall, decision};
+    }
+    return first || applied != entry.applied || wanted != entry.wanted ||
+           decision.after != decision.before;
+}
+
+bool Fleet::decide(const std::string& revision, Moment at) {
+    const auto found = entries_.find(revision);
+    return found != entries_.end() && decide_entry(found->second, at);
+}
+
+std::vector<std::string> Fleet::decide_all(Moment at) {
+    std::vector<std::string> changed;
+    for (auto& [name, entry] : entries_) {
+        if (!rests(entry) && decide_entry(entry, at)) {
+            changed.push_back(name);
+        }
+    }
+    return changed;
+}
+
+RevisionFacts Fleet::facts(const std::string& revision) const {
+    RevisionFacts facts;
+    const auto found = entries_.find(revision);
+    if (found == entries_.end()) {
+        return facts;
+    }
+    const auto& entry = found->second;
+    facts.image = entry.image;
+    facts.image_problem = entry.image_problem;
+    facts.image_digest = entry.image_digest;
+    facts.wanted = entry.wanted;
+    facts.ready = ready_of(entry);
+    facts.failure = entry.failure;
+    if (entry.autoscaler && !entry.decisions.empty()) {
+        facts.activity = entry.autoscaler->activity();
+    }
+    return facts;
+}
+
+std::optional<std::vector<link::Message>> Fleet::wanted(base::Instant now) const {
+    if (!agent_heard_) {
+        return std::nullopt;
+    }
+    std::vector<link::Message> table;
+    for (const auto& [name, entry] : entries_) {
+        if (entry.image != RevisionFacts::Image::found || !entry.autoscaler) {
+            if (living_of(entry) > 0 && now - *agent_heard_ < limits_.image_patience) {
+                return std::nullopt;
+            }
+            continue;
+        }
+        const auto policy = revision_policy(*entry.revision);
+        link::WantedRevision wanted;
+        wanted.revision = name;
+        wanted.service = policy.service;
+        wanted.configuration = policy.configuration;
+        wanted.instances = static_cast<std::uint32_t>(entry.applied);
+        wanted.instances_max = static_cast<std::uint32_t>(entry.scaling.scaler.scale_max);
+        wanted.container_concurrency = policy.container_concurrency;
+        wanted.spec = entry.spec;
+        table.push_back(std::move(wanted));
+    }
+    return table;
+}
+
+std::vector<Fleet::Decided> Fleet::decisions(const std::string& revision) const {
+    const auto found = entries_.find(revision);
+    return found == entries_.end() ? std::vector<Decided>()
+                                   : std::vector<Decided>(found->second.decisions.begin(),
+                                                          found->second.decisions.end());
+}
+
+std::vector<link::ColdStart> Fleet::cold_starts(const std::string& revision) const {
+    const auto found = entries_.find(revision);
+    return found == entries_.end() ? std::vector<link::ColdStart>()
+                                   : std::vector<link::ColdStart>(found->second.cold_starts.begin(),
+                                                                  found->second.cold_starts.end());
+}
+
+std::vector<link::HeldRequest> Fleet::held_requests(const std::string& revision) const {
+    const auto found = entries_.find(revision);
+    return found == entries_.end() ? std::vector<link::HeldRequest>()
+                                   : std::vector<link::HeldRequest>(found->second.held.begin(),
+                                                                    found->second.held.end());
+}
+
+std::vector<link::InstanceReport> Fleet::instances(const std::string& revision) const {
+    std::vector<link::InstanceReport> result;
+    if (const auto found = entries_.find(revision); found != entries_.end()) {
+        for (const auto& [name, report] : found->second.reports) {
+            result.push_back(report);
+        }
+    }
+    return result;
+}
+
+std::int32_t Fleet::ready(const std::string& revision) const {
+    const auto found = entries_.find(revision);
+    return found == entries_.end() ? 0 : ready_of(found->second);
+}
+
+}  // namespace tidemill::control

@@ -1,0 +1,203 @@
+#include "control/revision/plan.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "model/serving.h"
+
+namespace tidemill::control {
+
+namespace {
+
+using model::JsonArray;
+using model::JsonObject;
+using model::Object;
+using model::Reason;
+
+constexpr std::string_view resources_available = "ResourcesAvailable";
+constexpr std::string_view container_healthy = "ContainerHealthy";
+constexpr std::string_view active = "Active";
+constexpr std::string_view dependents[] = {resources_available, container_healthy};
+
+// In status.annotations: once true it stays, and no condition says it for ever.
+constexpr std::string_view initialized_key = "tidemill.dev/initial-scale-reached";
+
+bool is_placed(const link::InstanceReport& report) {
+    return report.reason != "LaunchFailed";
+}
+
+Reason failure_reason(const link::InstanceReport& report) {
+    std::string message = report.message.empty() ? report.last_log : report.message;
+    if (report.exit_code) {
+        if (message.empty()) {
+            message = "container exited with no error";
+        }
+        return {fmt::format("ExitCode{}", *report.exit_code), "Container failed with: " + message};
+    }
+    if (report.exit_signal && report.reason.empty()) {
+        return {fmt::format("ExitCode{}", 128 + *report.exit_signal),
+                "Container failed with: " + message};
+    }
+    return {report.reason, message};
+}
+
+void report_image(const Object& revision, const RevisionFacts& facts, StatusDraft& draft) {
+    if (facts.image == RevisionFacts::Image::missing) {
+        const auto spec = model::read_revision_spec(revision);
+        const auto* container = spec ? spec->serving_container() : nullptr;
+        draft.manage().mark_false(
+            container_healthy,
+            {"ContainerMissing",
+             fmt::format("Unable to fetch image \"{}\": {}",
+                         container == nullptr ? "" : container->image, facts.image_problem)});
+        return;
+    }
+    draft.manage().mark_unknown(container_healthy, {"ResolvingDigests", ""});
+    draft.manage().mark_unknown(resources_available, {"ResolvingDigests", ""});
+}
+
+void report_instances(const RevisionFacts& facts, bool initialized, StatusDraft& draft) {
+    if (facts.ready > 0) {
+        draft.manage().mark_true(container_healthy);
+        if (initialized) {
+            draft.manage().mark_true(resources_available);
+        }
+    } else if (facts.failure) {
+        auto why = failure_reason(*facts.failure);
+        draft.manage().mark_false(
+            is_placed(*facts.failure) ? container_healthy : resources_available, std::move(why));
+    } else if (initialized && !model::is_false(draft.conditions, container_healthy) &&
+               !model::is_false(draft.conditions, resources_available)) {
+        draft.manage().mark_true(container_healthy);
+        draft.manage().mark_true(resources_available);
+    }
+    if (!initialized && facts.ready == 0) {
+        for (const auto condition : {container_healthy, resources_available}) {
+            if (!model::is_false(draft.conditions, condition)) {
+                draft.manage().mark_unknown(condition, {"Deploying", ""});
+            }
+        }
+    } else if (!initialized && !model::is_false(draft.conditions, resources_available)) {
+        draft.manage().mark_unknown(resources_available, {"Deploying", ""});
+    }
+}
+
+void report_activity(const RevisionFacts& facts, StatusDraft& draft) {
+    const auto& step = *facts.activity;
+    const bool unavailable = model::is_false(draft.conditions, resources_available) ||
+                             model::is_false(draft.conditions, container_healthy);
+    switch (step.state.activity) {
+        case Activity::active:
+            draft.manage().mark_true(active);
+            break;
+        case Activity::activating:
+            draft.manage().mark_unknown(
+                active,
+                {"Queued",
+                 "Requests to the target are being buffered as resources are provisioned."});
+            break;
+        case Activity::inactive:
+            if (!step.initialized && !unavailable) {
+                draft.manage().mark_false(
+                    resources_available,
+                    {"ProgressDeadlineExceeded", "Initial scale was never achieved"});
+            }
+            if (step.state.timed_out) {
+                draft.manage().mark_false(active,
+                                          {"TimedOut", "The target could not be activated."});
+            } else {
+                draft.manage().mark_false(active,
+                                          {"NoTraffic", "The target is not receiving traffic."});
+            }
+            break;
+    }
+}
+
+void report_digest(const Object& revision, const RevisionFacts& facts, StatusDraft& draft) {
+    const auto spec = model::read_revision_spec(revision);
+    const auto* container = spec ? spec->serving_container() : nullptr;
+    if (facts.image_digest.empty() || container == nullptr) {
+        return;
+    }
+    draft.fields["containerStatuses"] =
+        JsonArray{JsonObject{{"name", container->name}, {"imageDigest", facts.image_digest}}};
+}
+
+}  // namespace
+
+Plan plan_revision(const Object& revision, const RevisionFacts& facts, base::WallTime now) {
+    Plan plan;
+    if (revision.metadata.deletion_timestamp) {
+        return plan;
+    }
+    StatusDraft draft(revision, dependents, now);
+    if (facts.image != RevisionFacts::Image::found) {
+        report_image(revision, facts, draft);
+        draft.manage().mark_unknown(active, {"Deploying", ""});
+        draft.finish(plan, revision);
+        return plan;
+    }
+    report_digest(revision, facts, draft);
+    const bool initialized = facts.activity && facts.activity->initialized;
+    report_instances(facts, initialized, draft);
+    if (facts.activity) {
+        report_activity(facts, draft);
+        draft.fields["actualReplicas"] = facts.ready;
+        if (facts.wanted >= 0) {
+            draft.fields["desiredReplicas"] = facts.wanted;
+        }
+    } else {
+        draft.manage().mark_unknown(active, {"Deploying", ""});
+    }
+    if (initialized) {
+        model::object_at(draft.fields, "annotations")[initialized_key] = "true";
+    }
+    draft.finish(plan, revision);
+    return plan;
+}
+
+std::optional<RememberedScale> remembered_scale(const Object& revision) {
+    const auto conditions = conditions_of(revision);
+    const auto* condition = model::find_condition(conditions, active);
+    const auto* wanted = model::find_member(revision.status(), {"desiredReplicas"});
+    if (condition == nullptr || condition->reason == "Deploying") {
+        return std::nullopt;
+    }
+    RememberedScale past;
+    past.since = condition->last_transition_time;
+    past.timed_out = condition->reason == "TimedOut";
+    switch (condition->status) {
+        case model::ConditionStatus::yes:
+            past.activity = Activity::active;
+            break;
+        case model::ConditionStatus::no:
+            past.activity = Activity::inactive;
+            break;
+        case model::ConditionStatus::unknown:
+            past.activity = Activity::activating;
+            break;
+    }
+    past.initialized =
+        model::text_at(revision.status(), {"annotations", initialized_key}) == "true";
+    if (wanted != nullptr) {
+        past.wanted = static_cast<std::int32_t>(model::integer_of(*wanted).value_or(-1));
+    }
+    return past;
+}
+
+Reachability reachability_of(const Object& revision, std::int32_t wanted, std::int32_t ready) {
+    const auto conditions = conditions_of(revision);
+    const bool broken = model::is_false(conditions, resources_available) ||
+                        model::is_false(conditions, container_healthy);
+    if (broken && wanted > 0 && ready == 0) {
+        return Reachability::unreachable;
+    }
+    const auto state = text_of(revision.metadata.labels, serving::routing_state);
+    if (state == "active") {
+        return Reachability::reachable;
+    }
+    return state == "reserve" ? Reachability::unreachable : Reachability::unknown;
+}
+
+}  // namespace tidemill::control
