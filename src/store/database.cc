@@ -251,8 +251,12 @@ Result<Database::Loaded> Database::load(const std::function<Status(Row)>& take) 
         return std::unexpected(explain(code));
     }
     TRY(auto meta, prepare("SELECT revision, objects, digest FROM meta"));
-    if (sqlite3_step(meta.get()) != SQLITE_ROW) {
+    code = sqlite3_step(meta.get());
+    if (code == SQLITE_DONE) {
         return damaged("its revision is missing");
+    }
+    if (code != SQLITE_ROW) {
+        return std::unexpected(explain(code));
     }
     Loaded kept;
     kept.revision = to_unsigned(sqlite3_column_int64(meta.get(), 0));
