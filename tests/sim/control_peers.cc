@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "link/codec.h"
+
 namespace tidemill::sim {
 
 using namespace std::chrono_literals;
@@ -57,7 +59,15 @@ void PeerAgent::want(const std::string& name, std::optional<link::WantedRevision
     const auto before = revision.wanted ? revision.wanted->instances : 0;
     const auto next = wanted ? wanted->instances : 0;
     audit(name, before, next, wanted ? wanted->instances_max : 0);
+    if (!wanted || !revision.wanted || wanted->spec.command != revision.wanted->spec.command) {
+        revision.came_up = false;
+    }
     revision.wanted = std::move(wanted);
+}
+
+bool PeerAgent::came_up(const std::string& revision) const {
+    const auto found = revisions_.find(revision);
+    return found != revisions_.end() && found->second.came_up;
 }
 
 void PeerAgent::wake(const std::string& name) {
@@ -89,6 +99,14 @@ std::vector<std::string> PeerAgent::revisions() const {
     return result;
 }
 
+bool PeerAgent::serves_other(const std::string& revision, std::string_view program) const {
+    const auto found = revisions_.find(revision);
+    return found != revisions_.end() &&
+           std::ranges::any_of(found->second.instances, [&](const Instance& instance) {
+               return instance.ready && instance.program != program;
+           });
+}
+
 void PeerAgent::publish(const std::string& name, const Revision& revision) {
     link::RevisionEndpoints endpoints;
     endpoints.revision = name;
@@ -116,8 +134,9 @@ bool PeerAgent::turn_revision(const std::string& name, Revision& revision) {
         changed = true;
     }
     while (revision.instances.size() < target && revision.not_before <= now) {
-        revision.instances.push_back(
-            {fmt::format("{}-{}", name, ++started_), now + dice_.between(20ms, 900ms), false});
+        revision.instances.push_back({fmt::format("{}-{}", name, ++started_),
+                                      now + dice_.between(20ms, 900ms),
+                                      revision.wanted->spec.command.front(), false});
         changed = true;
     }
     for (std::size_t i = 0; i < revision.instances.size(); ++i) {
@@ -126,8 +145,9 @@ bool PeerAgent::turn_revision(const std::string& name, Revision& revision) {
             continue;
         }
         changed = true;
-        if (!revision.wanted->spec.command.front().starts_with("bad")) {
+        if (!instance.program.starts_with("bad")) {
             instance.ready = true;
+            revision.came_up = true;
             ever_ready_.insert(name);
             continue;
         }

@@ -36,10 +36,15 @@ public:
     // Starts, readies and stops what is due.
     void turn();
 
+    // At any time, under this name.
     bool ever_ready(const std::string& revision) const { return ever_ready_.contains(revision); }
+    // Since it was last asked for in its present form.
+    bool came_up(const std::string& revision) const;
     std::size_t running(const std::string& revision) const;
     std::size_t ready(const std::string& revision) const;
     std::vector<std::string> revisions() const;
+    // True when a ready instance of the revision is another program.
+    bool serves_other(const std::string& revision, std::string_view program) const;
     // Asked before a table is obeyed: may this revision be asked to have this many?
     std::function<void(const std::string& revision, std::uint32_t before, std::uint32_t next,
                        std::uint32_t max)>
@@ -49,6 +54,7 @@ private:
     struct Instance {
         std::string name;
         base::Instant due;
+        std::string program;
         bool ready = false;
     };
     struct Revision {
@@ -56,6 +62,7 @@ private:
         std::vector<Instance> instances;
         base::Instant lease;       // woken instances stay so long
         base::Instant not_before;  // back-off after a failure
+        bool came_up = false;
     };
     void obey(const link::TableReceiver::Change& change);
     void want(const std::string& name, std::optional<link::WantedRevision> wanted);

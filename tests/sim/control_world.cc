@@ -12,6 +12,7 @@
 
 #include "async/scope.h"
 #include "base/text.h"
+#include "control/autoscaler/explain.h"
 #include "control/controller/control.h"
 #include "control_peers.h"
 #include "host/address.h"
@@ -135,9 +136,9 @@ struct Wish {
     bool deleted = false;
 };
 
-class World {
+class ControlWorld {
 public:
-    explicit World(std::uint64_t seed)
+    explicit ControlWorld(std::uint64_t seed)
         : dice_(seed, "users"),
           seed_(seed),
           machine_(seed, draw(seed)),
@@ -168,6 +169,8 @@ private:
     void annoy();
     void check_calm();
     void check_service(const std::string& name, const Wish& wish);
+    void check_revision(const model::Object& revision);
+    std::string why(const std::string& revision) const;
     void audit(const std::string& revision, std::uint32_t before, std::uint32_t next,
                std::uint32_t max);
     void check_latest_ready();
@@ -203,14 +206,14 @@ std::string host_of(const std::string& service) {
     return service + ".default.localhost";
 }
 
-std::vector<store::ObjectPtr> World::all(KindId kind) const {
+std::vector<store::ObjectPtr> ControlWorld::all(KindId kind) const {
     store::Query query;
     query.kind = kind;
     auto page = control_->store().list(query, {});
     return page ? std::move(page->items) : std::vector<store::ObjectPtr>();
 }
 
-void World::start_control() {
+void ControlWorld::start_control() {
     control_ = std::make_unique<ControlProcess>(machine_, seed_ + 1'000'003 * ++lives_, images_);
     control_since_ = machine_.loop.now();
     if (const auto started = control_->start(); !started) {
@@ -219,33 +222,33 @@ void World::start_control() {
     }
 }
 
-void World::kill_control() {
+void ControlWorld::kill_control() {
     control_.reset();
     ++probes_["kill"];
 }
 
-async::Task<void> World::call(host::Host& host, std::string_view at, link::Session& session,
-                              std::string role) {
+async::Task<void> ControlWorld::call(host::Host& host, std::string_view at, link::Session& session,
+                                     std::string role) {
     link::Hello hello;
     hello.role = std::move(role);
     co_await link::keep_calling(host, *host::parse_address(at), hello, session, {});
 }
 
-async::Task<void> World::agent_turns() {
+async::Task<void> ControlWorld::agent_turns() {
     for (;;) {
         agent_.turn();
         co_await async::sleep_for(machine_.loop, 50ms);
     }
 }
 
-async::Task<void> World::proxy_seconds() {
+async::Task<void> ControlWorld::proxy_seconds() {
     for (;;) {
         proxy_.second(machine_.clock.wall_now());
         co_await async::sleep_for(machine_.loop, 1s);
     }
 }
 
-async::Task<void> World::write(model::Object object, bool create) {
+async::Task<void> ControlWorld::write(model::Object object, bool create) {
     if (create) {
         (void)co_await control_->store().create(std::move(object), {});
     } else {
@@ -253,14 +256,14 @@ async::Task<void> World::write(model::Object object, bool create) {
     }
 }
 
-async::Task<void> World::erase(model::ObjectKey key) {
+async::Task<void> ControlWorld::erase(model::ObjectKey key) {
     store::DeleteOptions options;
     options.propagation =
         dice_.one_in(2) ? store::Propagation::foreground : store::Propagation::background;
     (void)co_await control_->store().remove(std::move(key), std::move(options));
 }
 
-void World::deploy(const std::string& name) {
+void ControlWorld::deploy(const std::string& name) {
     auto& wish = wishes_[name];
     const auto key = model::ObjectKey{KindId::service, "default", name};
     const auto known = control_->store().get(key);
@@ -277,6 +280,7 @@ void World::deploy(const std::string& name) {
         R"({{"template": {{"metadata": {{"annotations": {{
               "autoscaling.knative.dev/window": "6s",
               "autoscaling.knative.dev/target": "10",
+              "serving.knative.dev/progress-deadline": "10s",
               "autoscaling.knative.dev/max-scale": "{}",
               "autoscaling.knative.dev/min-scale": "{}"}}}},
             "spec": {{"containers": [{{"name": "user-container", "image": "{}:{}"}}]}}}},
@@ -294,7 +298,7 @@ void World::deploy(const std::string& name) {
     ++probes_[known ? "update" : "deploy"];
 }
 
-void World::pin(const std::string& name) {
+void ControlWorld::pin(const std::string& name) {
     const auto known = control_->store().get({KindId::service, "default", name});
     if (!known || (*known)->metadata.deletion_timestamp) {
         return;
@@ -317,7 +321,7 @@ void World::pin(const std::string& name) {
 }
 
 // Somebody else writes to what control keeps: conflicts, and drift that must go.
-void World::annoy() {
+void ControlWorld::annoy() {
     const KindId kinds[] = {KindId::configuration, KindId::route, KindId::revision,
                             KindId::core_service};
     const auto objects = all(kinds[dice_.below(4)]);
@@ -331,7 +335,7 @@ void World::annoy() {
     ++probes_["drift"];
 }
 
-void World::act() {
+void ControlWorld::act() {
     const std::string names[] = {"a", "b", "c"};
     const auto& name = names[dice_.below(3)];
     const auto what = dice_.below(20);
@@ -373,8 +377,8 @@ void World::act() {
     }
 }
 
-void World::audit(const std::string& revision, std::uint32_t before, std::uint32_t next,
-                  std::uint32_t max) {
+void ControlWorld::audit(const std::string& revision, std::uint32_t before, std::uint32_t next,
+                         std::uint32_t max) {
     if (max > 0 && next > max) {
         fail(fmt::format("{} instances of {} are wanted, above max-scale {}", next, revision, max));
     }
@@ -391,10 +395,11 @@ void World::audit(const std::string& revision, std::uint32_t before, std::uint32
         proxy_.load_of(revision) < 1 || agent_.ready(revision) == 0) {
         return;
     }
-    fail(fmt::format("{} was stopped under a load of {}", revision, proxy_.load_of(revision)));
+    fail(fmt::format("{} was stopped under a load of {}{}", revision, proxy_.load_of(revision),
+                     why(revision)));
 }
 
-void World::check_latest_ready() {
+void ControlWorld::check_latest_ready() {
     if (control_ == nullptr) {
         return;
     }
@@ -412,9 +417,17 @@ void World::check_latest_ready() {
         }
         latest = generation;
     }
+    for (const auto& revision : all(KindId::revision)) {
+        const auto* containers = model::find_member(revision->spec(), {"containers"});
+        const auto image = model::text_at(containers->as_array()[0], {"image"});
+        const auto full = "default/" + revision->metadata.name;
+        if (control::is_ready(*revision) && agent_.serves_other(full, image)) {
+            fail(fmt::format("{} is ready, but another program answers for it", full));
+        }
+    }
 }
 
-void World::check_service(const std::string& name, const Wish& wish) {
+void ControlWorld::check_service(const std::string& name, const Wish& wish) {
     const auto service = control_->store().get({KindId::service, "default", name});
     if (wish.deleted || !service) {
         for (const auto kind :
@@ -453,28 +466,42 @@ void World::check_service(const std::string& name, const Wish& wish) {
         if (label == revision->metadata.labels.end() || label->second != name) {
             continue;
         }
-        const auto full = "default/" + revision->metadata.name;
-        const auto load = proxy_.load_of(full);
-        if (load >= 1 && agent_.ready(full) == 0) {
-            fail(fmt::format("{} has a load of {} and nobody to serve it", full, load));
-        }
-        const auto state = revision->metadata.labels.find("serving.knative.dev/routingState");
-        if (load == 0 && state->second == "reserve" && agent_.running(full) > 0) {
-            fail(fmt::format("{} runs, although no route leads to it", full));
-        }
-        const auto min = base::parse_number<std::size_t>(
-            revision->metadata.annotations.at("autoscaling.knative.dev/min-scale"));
-        if (state->second == "active" && agent_.ever_ready(full) &&
-            agent_.running(full) < min.value_or(0)) {
-            fail(fmt::format("{} runs {} of at least {}", full, agent_.running(full), *min));
-        }
-        if (load == 0 && min == 0U && agent_.running(full) > 0) {
-            fail(fmt::format("{} idles with {} instances", full, agent_.running(full)));
-        }
+        check_revision(*revision);
     }
 }
 
-void World::check_calm() {
+// What control has to say about it, for whoever replays the seed.
+std::string ControlWorld::why(const std::string& revision) const {
+    const auto decisions = control_->control().fleet().decisions(revision);
+    return decisions.empty() ? "\n  never decided on"
+                             : "\n" + control::explain_text(decisions.back().decision);
+}
+
+void ControlWorld::check_revision(const model::Object& revision) {
+    const auto full = "default/" + revision.metadata.name;
+    const auto load = proxy_.load_of(full);
+    const auto running = agent_.running(full);
+    const bool active =
+        control::text_of(revision.metadata.labels, "serving.knative.dev/routingState") == "active";
+    const auto min =
+        base::parse_number<std::size_t>(
+            control::text_of(revision.metadata.annotations, "autoscaling.knative.dev/min-scale"))
+            .value_or(0);
+    if (load >= 1 && agent_.ready(full) == 0) {
+        fail(fmt::format("{} has a load of {} and nobody to serve it{}", full, load, why(full)));
+    }
+    if (load == 0 && !active && running > 0) {
+        fail(fmt::format("{} runs, although no route leads to it{}", full, why(full)));
+    }
+    if (active && agent_.came_up(full) && running < min) {
+        fail(fmt::format("{} runs {} of at least {}{}", full, running, min, why(full)));
+    }
+    if (load == 0 && min == 0 && running > 0) {
+        fail(fmt::format("{} idles with {} instances{}", full, running, why(full)));
+    }
+}
+
+void ControlWorld::check_calm() {
     for (const auto& [name, wish] : wishes_) {
         check_service(name, wish);
     }
@@ -490,7 +517,7 @@ void World::check_calm() {
     }
 }
 
-SimReport World::run() {
+SimReport ControlWorld::run() {
     auto& loop = machine_.loop;
     begin_ = loop.now();
     (void)peers_.spawn(call(agent_host_, agent_address, agent_, "agent"));
@@ -538,7 +565,7 @@ SimReport World::run() {
 }  // namespace
 
 SimReport run_control_world(std::uint64_t seed) {
-    return World(seed).run();
+    return ControlWorld(seed).run();
 }
 
 }  // namespace tidemill::sim

@@ -261,7 +261,7 @@ void Control::unpublish_object(const model::ObjectKey& key) {
 void Control::agent_endpoints(const link::TableReceiver::Change& change) {
     std::set<std::string> touched;
     if (change.mode == link::Begin::Mode::replace) {
-        for (const auto& name : fleet_.names()) {
+        for (const auto& name : fleet_.names_with_endpoints()) {
             touched.insert(name);
         }
     }

@@ -28,6 +28,9 @@ bool says_something_new(const AutoscalerDecision& decision, const AutoscalerDeci
 }  // namespace
 
 std::int32_t Fleet::ready_of(const Entry& entry) {
+    if (entry.is_haunted) {
+        return 0;
+    }
     return static_cast<std::int32_t>(
         std::ranges::count(entry.endpoints, link::InstanceState::ready, &link::Endpoint::state));
 }
@@ -51,7 +54,7 @@ void Fleet::take(const model::Object& revision, const model::PlatformConfig& pla
     const bool is_new =
         known == entries_.end() || known->second.revision->metadata.uid != revision.metadata.uid;
     if (is_new) {
-        entries_.erase(name);
+        drop(name);
     }
     auto& entry = entries_[name];
     entry.revision = std::make_shared<const model::Object>(revision);
@@ -60,6 +63,7 @@ void Fleet::take(const model::Object& revision, const model::PlatformConfig& pla
         entry.taken_wall = at.wall;
         if (const auto early = early_.extract(name)) {
             entry.endpoints = early.mapped();
+            entry.is_haunted = !entry.past && !entry.endpoints.empty();
         }
     }
     const auto spec = model::read_revision_spec(revision);
@@ -76,13 +80,33 @@ void Fleet::take(const model::Object& revision, const model::PlatformConfig& pla
 }
 
 void Fleet::drop(const std::string& revision) {
-    entries_.erase(revision);
-    early_.erase(revision);
+    const auto found = entries_.find(revision);
+    if (found == entries_.end()) {
+        return;
+    }
+    // They run until the agent has obeyed; a new revision of the name must know.
+    if (!found->second.endpoints.empty()) {
+        early_[revision] = std::move(found->second.endpoints);
+    }
+    entries_.erase(found);
 }
 
 std::vector<std::string> Fleet::names() const {
     std::vector<std::string> result;
     for (const auto& [name, entry] : entries_) {
+        result.push_back(name);
+    }
+    return result;
+}
+
+std::vector<std::string> Fleet::names_with_endpoints() const {
+    std::vector<std::string> result;
+    for (const auto& [name, entry] : entries_) {
+        if (!entry.endpoints.empty()) {
+            result.push_back(name);
+        }
+    }
+    for (const auto& [name, endpoints] : early_) {
         result.push_back(name);
     }
     return result;
@@ -142,11 +166,18 @@ void Fleet::proxy_disconnected() {
 bool Fleet::endpoints(const link::RevisionEndpoints& endpoints) {
     const auto found = entries_.find(endpoints.revision);
     if (found == entries_.end()) {
-        early_[endpoints.revision] = endpoints.endpoints;
+        if (endpoints.endpoints.empty()) {
+            early_.erase(endpoints.revision);
+        } else {
+            early_[endpoints.revision] = endpoints.endpoints;
+        }
         return false;
     }
     auto& entry = found->second;
     entry.endpoints = endpoints.endpoints;
+    // Nobody has asked for them in this revision's name: no autoscaler now, none before.
+    const bool is_asked_for = entry.autoscaler || entry.past;
+    entry.is_haunted = !entry.endpoints.empty() && (entry.is_haunted || !is_asked_for);
     std::erase_if(entry.reports, [&](const auto& report) {
         return std::ranges::find(entry.endpoints, report.first, &link::Endpoint::instance) ==
                entry.endpoints.end();
@@ -189,7 +220,7 @@ void Fleet::held_request(const link::HeldRequest& request) {
 
 bool Fleet::stats(const link::RevisionStats& stats, base::Instant now) {
     const auto found = entries_.find(stats.revision);
-    if (found == entries_.end() || !found->second.autoscaler) {
+    if (found == entries_.end() || !found->second.autoscaler || found->second.is_haunted) {
         return false;
     }
     auto& autoscaler = *found->second.autoscaler;
@@ -224,7 +255,7 @@ void Fleet::start_autoscaler(Entry& entry, Moment at) {
 
 bool Fleet::decide_entry(Entry& entry, Moment at) {
     // Before the agent was heard nobody knows what runs; to decide would be to guess.
-    if (entry.image != RevisionFacts::Image::found || !agent_heard_) {
+    if (entry.image != RevisionFacts::Image::found || !agent_heard_ || entry.is_haunted) {
         return false;
     }
     if (!entry.autoscaler) {
@@ -295,7 +326,8 @@ std::optional<std::vector<link::Message>> Fleet::wanted(base::Instant now) const
     std::vector<link::Message> table;
     for (const auto& [name, entry] : entries_) {
         if (entry.image != RevisionFacts::Image::found || !entry.autoscaler) {
-            if (living_of(entry) > 0 && now - *agent_heard_ < limits_.image_patience) {
+            if (living_of(entry) > 0 && !entry.is_haunted &&
+                now - *agent_heard_ < limits_.image_patience) {
                 return std::nullopt;
             }
             continue;

@@ -45,6 +45,8 @@ public:
     void drop(const std::string& revision);
     bool knows(const std::string& revision) const { return entries_.contains(revision); }
     std::vector<std::string> names() const;
+    // Revisions that agents said they run, known here or not.
+    std::vector<std::string> names_with_endpoints() const;
 
     // What became of its image. The first answer counts: a revision's image does not change.
     bool has_image(const std::string& revision) const;
@@ -100,6 +102,9 @@ private:
         link::InstanceSpec spec;
         std::int32_t wanted = -1;
         std::int32_t applied = 0;
+        // Instances of an earlier revision of the same name: they must go before this one begins,
+        // or its requests would be answered by another program.
+        bool is_haunted = false;
         std::vector<link::Endpoint> endpoints;
         std::map<std::string, link::InstanceReport> reports;
         std::optional<link::InstanceReport> failure;

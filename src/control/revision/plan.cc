@@ -131,10 +131,17 @@ Plan plan_revision(const Object& revision, const RevisionFacts& facts, base::Wal
     if (revision.metadata.deletion_timestamp) {
         return plan;
     }
+    const bool was_known = remembered_scale(revision).has_value();
+    if (was_known && !facts.activity && facts.image != RevisionFacts::Image::missing) {
+        // A control that has just begun knows less than the status, which is also its memory.
+        return plan;
+    }
     StatusDraft draft(revision, dependents, now);
     if (facts.image != RevisionFacts::Image::found) {
         report_image(revision, facts, draft);
-        draft.manage().mark_unknown(active, {"Deploying", ""});
+        if (!was_known) {
+            draft.manage().mark_unknown(active, {"Deploying", ""});
+        }
         draft.finish(plan, revision);
         return plan;
     }
