@@ -133,6 +133,18 @@ TEST_F(RevisionPlan, RemembersItsScaleForTheNextAutoscaler) {
     EXPECT_EQ(past->since.ns / 1'000'000'000, world.now.ns / 1'000'000'000);
 }
 
+TEST_F(RevisionPlan, AControlThatHasJustBegunLeavesTheStatusAlone) {
+    plan(PlanFixture::running(1));
+    RevisionFacts begun;
+    EXPECT_TRUE(plan_revision(*revision(), begun, world.now + 1s).changes.empty());
+    begun.image = RevisionFacts::Image::found;
+    EXPECT_TRUE(plan_revision(*revision(), begun, world.now + 1s).changes.empty());
+    begun.image = RevisionFacts::Image::missing;
+    plan(begun);
+    EXPECT_EQ(condition("ContainerHealthy"), "False ContainerMissing");
+    EXPECT_TRUE(remembered_scale(*revision())) << "that it ran is not forgotten";
+}
+
 TEST_F(RevisionPlan, BrokenOnesAreNotWorthTheirMinScale) {
     auto object = *revision();
     object.metadata.labels[std::string(serving::routing_state)] = "active";

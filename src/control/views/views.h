@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "control/change.h"
 #include "link/messages.h"
@@ -16,13 +15,11 @@ namespace tidemill::control {
 model::Object deployment_view(const model::Object& revision, std::int32_t wanted,
                               std::int32_t ready);
 
-// Of a Pod view: the instance's own name, by which agents and logs know it.
-inline constexpr std::string_view instance_annotation = "tidemill.dev/instance";
-
 // The Pod of one instance. `restarts` are those of its revision here since one was last ready.
 model::Object pod_view(const model::Object& revision, const link::InstanceReport& instance);
 
-// The Pod's name for an instance: "NAME-random" gives "NAME-deployment-random".
+// The Pod's name for an instance ("NAMESPACE/NAME-random" gives "NAME-deployment-random"), and the
+// other way round.
 std::string pod_name(const model::Object& revision, const std::string& instance);
 
 }  // namespace tidemill::control
