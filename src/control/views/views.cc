@@ -115,6 +115,8 @@ Object pod_view(const Object& revision, const link::InstanceReport& instance) {
     const auto* container = spec ? spec->serving_container() : nullptr;
     const std::string name = container == nullptr ? "user-container" : container->name;
     view.metadata.annotations["kubectl.kubernetes.io/default-container"] = name;
+    // What agents and logs call it.
+    view.metadata.annotations[std::string(instance_annotation)] = instance.instance;
     view.body["spec"] = JsonObject{{"containers", containers_of(revision)},
                                    {"nodeName", "tidemill"},
                                    {"restartPolicy", "Always"},
