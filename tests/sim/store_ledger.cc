@@ -104,14 +104,16 @@ void Ledger::audit(const WatchEvent& event) {
     facts_.emplace(event.revision, std::move(fact));
 }
 
-// True when somebody asked for this object to go, or may have.
+// True when somebody asked for this object to go, or may have. An uncertain update may have given
+// it back an owner that is gone.
 bool Ledger::may_go(const model::ObjectKey& key, const Shape& shape) const {
     if (!shape.owners.empty() || shape.deleting) {
         return true;
     }
     for (const auto& [number, wish] : wishes_) {
-        if (wish.type == Wish::Type::remove && wish.key == key &&
-            wish.fate != Wish::Fate::refused && wish.number > shape.mark) {
+        const bool can = (wish.type == Wish::Type::remove && wish.fate != Wish::Fate::refused) ||
+                         (wish.type == Wish::Type::update && wish.fate == Wish::Fate::uncertain);
+        if (can && wish.key == key && wish.number > shape.mark) {
             return true;
         }
     }

@@ -56,12 +56,16 @@ struct Draw {
         options.directory = "/data";
         options.build = "sim";
         options.batch_changes_max = 1 + dice.below(20);
-        options.history_changes_max = 3 * options.batch_changes_max + 20 + dice.below(60);
+        options.history_changes_max = 2 * options.batch_changes_max + 8 + dice.below(40);
         options.checkpoint_pages = static_cast<int>(4 + dice.below(60));
-        options.ballast_bytes = 96U << 10;
+        options.ballast_bytes = 64U << 10;
         options.retry_every = 20ms;
-        lives = 2 + dice.below(4);
-        clients = 2 + dice.below(5);
+        lives = 1 + dice.below(4);
+        // In some runs everybody fights for the same few objects.
+        const bool crowded = dice.one_in(3);
+        clients = crowded ? 6 + dice.below(6) : 2 + dice.below(4);
+        names_used = crowded ? 1 : names.size();
+        namespaces_used = crowded ? 1 : namespaces.size();
         payload_bytes = dice.one_in(3) ? 6'000 : 10;
         machine = host_sim::SimOptions::swarm(seed);
         machine.offload.delay_max = std::min<base::Duration>(machine.offload.delay_max, 20ms);
@@ -69,9 +73,11 @@ struct Draw {
     }
     std::string text() const {
         return fmt::format(
-            "{} capacity={} batch={} history={} checkpoint={} lives={} clients={} payload={}",
+            "{} capacity={} batch={} history={} checkpoint={} lives={} clients={} names={} "
+            "payload={}",
             machine.text(), machine.disk.capacity_bytes, options.batch_changes_max,
-            options.history_changes_max, options.checkpoint_pages, lives, clients, payload_bytes);
+            options.history_changes_max, options.checkpoint_pages, lives, clients, names_used,
+            payload_bytes);
     }
 
     Dice dice;
@@ -79,6 +85,8 @@ struct Draw {
     host_sim::SimOptions machine;
     std::uint64_t lives;
     std::uint64_t clients;
+    std::size_t names_used;
+    std::size_t namespaces_used;
     std::size_t payload_bytes;
 };
 
@@ -105,7 +113,7 @@ public:
     SimReport run() {
         for (std::uint64_t life = 0; life < draw_.lives && !failure_; ++life) {
             if (start()) {
-                live(base::Duration(dice_.below(120) * 1'000'000));
+                live(base::Duration(dice_.below(70) * 1'000'000));
                 die(static_cast<Death>(dice_.below(4)));
             }
         }
@@ -468,8 +476,8 @@ async::Task<void> StoreWorld::client(Dice dice) {
     for (;;) {
         co_await async::sleep_for(machine_.loop, dice.between(0ms, 6ms));
         const model::ObjectKey key{kinds[dice.below(kinds.size())],
-                                   namespaces[dice.below(namespaces.size())],
-                                   names[dice.below(names.size())]};
+                                   namespaces[dice.below(draw_.namespaces_used)],
+                                   names[dice.below(draw_.names_used)]};
         switch (dice.below(8)) {
             case 0:
             case 1:
@@ -557,7 +565,7 @@ async::Task<void> StoreWorld::watcher(Dice dice) {
         watching->watch = *std::move(opened);
         watchings_.push_back(watching);
         // Some read at once, some so seldom that history overtakes them.
-        const auto pause = dice.one_in(3) ? base::Duration(0) : dice.between(0ms, 30ms);
+        const auto pause = dice.one_in(3) ? base::Duration(0) : dice.between(0ms, 60ms);
         const auto end = machine_.loop.now() + dice.between(1ms, 200ms);
         while (machine_.loop.now() < end) {
             auto event = co_await watching->watch->next();
