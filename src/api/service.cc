@@ -144,7 +144,8 @@ Api::Api(const ApiParts& parts, ApiOptions options)
       reader_(shelf_, parts.host),
       writer_(parts.store, parts.settings, recorder_, parts.host),
       logs_(shelf_, parts.instances, parts.host),
-      platform_(parts.store, gate_, recorder_, parts.host, parts.explain, parts.uploads) {}
+      platform_(parts.store, gate_, recorder_, parts.host, parts.explain, parts.uploads,
+                options_.http) {}
 
 async::Task<void> Api::handle(http::Request& request, http::Answer& answer) {
     std::vector<std::string> warnings;

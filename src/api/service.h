@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "api/access/authenticator.h"
 #include "api/access/gate.h"
@@ -33,8 +34,9 @@ struct ApiParts {
 };
 
 struct ApiOptions {
-    std::string build;          // this build's version, for /version
-    std::uint32_t own_uid = 0;  // the user that this process runs as
+    std::string build;              // this build's version, for /version
+    std::uint32_t own_uid = 0;      // the user that this process runs as
+    std::vector<std::string> http;  // where requests come in, for clients that ask
 };
 
 // One handler for all listeners. Each request: path → who asks → may they (one place) → handler.

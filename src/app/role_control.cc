@@ -148,7 +148,9 @@ async::Task<base::Status> run_control(Process& process, Options options) {
                   .instances = &views,
                   .explain = &views,
                   .uploads = &images},
-                 {.build = std::string(build_version()), .own_uid = host_linux::own_uid()});
+                 {.build = std::string(build_version()),
+                  .own_uid = host_linux::own_uid(),
+                  .http = options.http});
     api::NamespaceKeeper namespaces(*store, host);
     CO_CHECK_OK(scope.spawn(namespaces.run()));
 

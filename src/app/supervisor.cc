@@ -188,7 +188,11 @@ async::Task<void> Supervisor::keep_running(Role& role) {
     while (!stopping_) {
         host::SpawnOptions spawn;
         spawn.argv = {program_, "role", role.name};
-        for (auto& word : to_words(options_)) {
+        // With the ports that the kernel chose where 0 was asked for.
+        Options told = options_;
+        told.http = addresses("http");
+        told.api = addresses("api.");
+        for (auto& word : to_words(told)) {
             spawn.argv.push_back(std::move(word));
         }
         spawn.out = host::SpawnOptions::Output::piped;

@@ -138,7 +138,7 @@ bool Platform::serves(const ResourcePath& path) {
     }
     if (path.group == "tidemill.dev") {
         return path.resource == "tokens" || path.resource == "whoami" ||
-               path.resource == "sources" ||
+               path.resource == "platform" || path.resource == "sources" ||
                (path.resource == "services" && path.subresource == "explain");
     }
     return (path.group == "authorization.k8s.io" && path.resource == "selfsubjectaccessreviews") ||
@@ -167,6 +167,12 @@ async::Task<Answered<Reply>> Platform::serve(Call& call, const Identity& identit
             CO_CHECK_OK(co_await read_body(call.request));
         }
         co_return who_am_i(call, identity);
+    }
+    if (path.resource == "platform" && path.name.empty()) {
+        if (!reads) {
+            co_return refuse(wrong_method(call));
+        }
+        co_return addresses(call);
     }
     if (path.subresource == "explain" && !path.space.empty()) {
         if (!reads) {
@@ -296,6 +302,18 @@ async::Task<Answered<Reply>> Platform::review_access(Call& call, const Identity&
     out["status"] =
         JsonObject{{"allowed", decision.allowed()}, {"reason", as_json(decision.reason)}};
     co_return Reply::document(document, call.wanted.format, 201);
+}
+
+Answered<Reply> Platform::addresses(const Call& call) const {
+    JsonArray http;
+    for (const auto& address : http_) {
+        http.emplace_back(address);
+    }
+    return Reply::document(JsonObject{{"kind", "Platform"},
+                                      {"apiVersion", "tidemill.dev/v1"},
+                                      {"metadata", JsonObject()},
+                                      {"status", JsonObject{{"http", std::move(http)}}}},
+                           call.wanted.format);
 }
 
 Answered<Reply> Platform::who_am_i(const Call& call, const Identity& identity) const {
