@@ -85,6 +85,27 @@ base::Status Builder::start() {
     return host_.disk.make_directories(directory, 0700);
 }
 
+base::Status Builder::check_disk() {
+    TRY(const auto space, host_.disk.space(options_.data_directory));
+    if (space.free_bytes < options_.disk_free_bytes_min) {
+        return fail(
+            Code::exhausted,
+            "TM-418: the disk of {} is full: {} MiB are free, {} are kept for the platform; "
+            "delete revisions that are not needed, or make room",
+            options_.data_directory, space.free_bytes >> 20U, options_.disk_free_bytes_min >> 20U);
+    }
+    return base::ok;
+}
+
+base::Error Builder::with_disk(base::Error error) {
+    if (error.code == Code::exhausted) {
+        if (auto checked = check_disk(); !checked) {
+            return std::move(checked).error();
+        }
+    }
+    return error;
+}
+
 Builder::Upload::Upload(Builder& builder, std::shared_ptr<Scratch> scratch,
                         std::unique_ptr<host::File> file)
     : builder_(builder), scratch_(std::move(scratch)), file_(std::move(file)) {
@@ -102,7 +123,9 @@ base::Status Builder::Upload::append(std::string_view bytes) {
                     ".tidemillignore",
                     builder_.options_.upload_bytes_max >> 20U);
     }
-    CHECK_OK(file_->write_at(bytes_, bytes));
+    if (auto written = file_->write_at(bytes_, bytes); !written) {
+        return std::unexpected(builder_.with_disk(written.error()));
+    }
     bytes_ += bytes.size();
     return base::ok;
 }
@@ -113,6 +136,7 @@ base::Result<std::unique_ptr<Builder::Upload>> Builder::begin_upload(const image
         return fail(Code::exhausted, "TM-415: {} uploads are on their way already; try again soon",
                     uploads_);
     }
+    CHECK_OK(check_disk());
     auto scratch = std::make_shared<Scratch>(host_.disk, offload_, builds_directory(options_),
                                              scratch_next_++);
     CHECK_OK(host_.disk.make_directories(scratch->path(), 0700));
@@ -129,7 +153,17 @@ async::Task<base::Result<Built>> Builder::build(std::unique_ptr<Upload> upload,
                        slots_.waiting());
     }
     upload->file_.reset();
-    Work work{.scratch = upload->scratch_,
+    auto built = co_await build_in_slot(upload->scratch_, std::move(name), progress);
+    if (!built) {
+        co_return std::unexpected(with_disk(built.error()));
+    }
+    co_return built;
+}
+
+async::Task<base::Result<Built>> Builder::build_in_slot(std::shared_ptr<Scratch> scratch,
+                                                        image::ImageName name,
+                                                        BuildProgress& progress) {
+    Work work{.scratch = std::move(scratch),
               .log = Log(progress, options_.log_bytes_max),
               .files = {},
               .plan = {}};

@@ -35,7 +35,9 @@ struct Built {
     Plan plan;
 };
 
-// One loop's thread; what blocks runs on `offload`, which is the builder's own.
+// One loop's thread; what blocks runs on `offload`, which is the builder's own. To end: drop every
+// build and the runner (both give directories back to the offload), then the offload, which waits
+// for the piece that runs, then this and the store.
 class Builder {
 public:
     struct Options {
@@ -47,6 +49,8 @@ public:
         std::size_t builds_waiting_max = 16;
         base::Duration step_time_max = std::chrono::minutes(15);
         std::uint64_t log_bytes_max = 8U << 20;  // of one build, passed on
+        // With less room on the disk nothing is taken: the platform's own state comes first.
+        std::uint64_t disk_free_bytes_min = 256U << 20;
         std::uint64_t cache_bytes_max = 4096ULL << 20;
         PackageClients clients;
         Tools tools;
@@ -70,7 +74,7 @@ public:
         Upload(const Upload&) = delete;
         Upload& operator=(const Upload&) = delete;
 
-        // Errors: exhausted (TM-408; disk full), unavailable. After one the upload is good for
+        // Errors: exhausted (TM-408, 418), unavailable. After one the upload is good for
         // nothing.
         base::Status append(std::string_view bytes);
 
@@ -81,12 +85,13 @@ public:
         std::unique_ptr<host::File> file_;
         std::uint64_t bytes_ = 0;
     };
-    // Errors: exhausted (TM-415: too many at once; disk), unavailable, invalid (the name).
+    // Errors: exhausted (TM-415: too many at once; TM-418: the disk), unavailable, invalid (the
+    // name).
     base::Result<std::unique_ptr<Upload>> begin_upload(const image::ImageName& name);
 
     // Finds out what the folder is, builds it, stores it. `progress` outlives the task. Dropping
     // the task ends the build and leaves nothing. Errors: invalid (the source: TM-401 to 407, 409,
-    // 416, 417, each with what to do), exhausted (TM-408, 415; disk), deadline (TM-406),
+    // 416, 417, each with what to do), exhausted (TM-408, 415, 418), deadline (TM-406),
     // unavailable.
     async::Task<base::Result<Built>> build(std::unique_ptr<Upload> upload, image::ImageName name,
                                            BuildProgress& progress);
@@ -99,6 +104,11 @@ private:
     class Log;
     struct Work;
 
+    async::Task<base::Result<Built>> build_in_slot(std::shared_ptr<Scratch> scratch,
+                                                   image::ImageName name, BuildProgress& progress);
+    // Whatever ran out of room says so in one way.
+    base::Error with_disk(base::Error error);
+    base::Status check_disk();
     async::Task<base::Status> install(Work& work, Plan::Packages packages);
     async::Task<base::Status> build_native(Work& work);
     async::Task<base::Status> run(Work& work, std::vector<BuildStep> steps, std::string project);

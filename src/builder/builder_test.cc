@@ -134,11 +134,14 @@ struct BuilderTest : testing::Test {
 };
 
 TEST_F(BuilderTest, AFunctionBecomesAnImage) {
-    const auto built = build(ustar({.path = "handler.py", .content = handler}) +
-                             ustar({.path = "node_modules/x.js", .content = "x"}) +
-                             ustar({.path = ".tidemillignore", .content = "*.log\nsecret/\n"}) +
-                             ustar({.path = "secret/key", .content = "x"}) +
-                             ustar({.path = "a.log", .content = "x"}) + ustar_end());
+    const auto built =
+        build(ustar({.path = "handler.py", .content = handler}) +
+              ustar({.path = "node_modules/x.js", .content = "x"}) +
+              ustar({.path = ".tidemillignore", .content = "*.log\nsecret/\nsecret-2/\n"}) +
+              ustar({.path = "secret-2/x.js", .content = "x"}) +
+              ustar({.path = "secret/deep/x.js", .content = "x"}) +
+              ustar({.path = "secret/key", .content = "x"}) +
+              ustar({.path = "a.log", .content = "x"}) + ustar_end());
     ASSERT_TRUE(built) << built.error().message;
     EXPECT_EQ(heard_.title, "a Python function");
     EXPECT_EQ(in_image(*built, "handler.py"), handler);
@@ -266,6 +269,14 @@ TEST_F(BuilderTest, RefusesBadUploadsAndLeavesNothing) {
                     .message.starts_with("TM-408"));
     EXPECT_FALSE(builder_->begin_upload({.name_space = "..", .name = "x"}));
     EXPECT_EQ(leftovers(), 0U);
+}
+
+TEST_F(BuilderTest, AFullDiskTakesNothingAndSaysSo) {
+    make({.disk_free_bytes_min = UINT64_MAX});
+    const auto refused = builder_->begin_upload(shop);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::exhausted);
+    EXPECT_TRUE(refused.error().message.starts_with("TM-418")) << refused.error().message;
 }
 
 TEST_F(BuilderTest, ABuildThatNobodyWaitsForEndsAndLeavesNothing) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 
 #include "builder/builder.h"
@@ -36,16 +35,11 @@ struct Heard final : BuildProgress, StepLog {
     std::vector<std::string> lines;
 };
 
-// What this machine's package clients need, as app finds it.
+// What package clients of a Debian machine are told by its own configuration.
 PackageClients clients_of_this_machine() {
-    image::NamedTexts environment;
-    for (const auto* name :
-         {"PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "HTTPS_PROXY",
-          "https_proxy", "NPM_CONFIG_REGISTRY", "npm_config_registry"}) {
-        if (const char* value = std::getenv(name)) {
-            environment.emplace_back(name, value);
-        }
-    }
+    const std::string authorities = "/etc/ssl/certs/ca-certificates.crt";
+    const image::NamedTexts environment{{"PIP_CERT", authorities},
+                                        {"NODE_EXTRA_CA_CERTS", authorities}};
     return choose_package_clients(environment, {"/etc/pip.conf"});
 }
 
@@ -245,7 +239,8 @@ TEST_F(SandboxRunnerTest, NpmInstallsWhatTheLockSays) {
                .content = R"({"name":"x","version":"1.0.0","lockfileVersion":3,"packages":{
                  "":{"name":"x","version":"1.0.0","dependencies":{"ms":"2.1.3"}},
                  "node_modules/ms":{"version":"2.1.3","integrity":
-                 "sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}})"}) +
+                 "sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s)"
+                          R"(5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}})"}) +
         ustar({.path = "server.js", .content = "require('ms')\n"}) + ustar_end();
     if (survey_tools(host_.disk).npm.empty()) {
         skip("npm is not on this machine");

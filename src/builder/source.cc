@@ -68,9 +68,14 @@ base::Result<std::vector<SourceFile>> take_source(host::Disk& disk, const std::s
         return std::unexpected(refused(rules.error()));
     }
     std::vector<SourceFile> files;
-    std::string ignored = "\n";  // the directory that was left out last; no path begins like this
+    std::set<std::string, std::less<>> ignored;  // directories
     for (const auto& entry : *entries) {
-        if (entry.path.starts_with(ignored)) {
+        const auto parent = entry.path.rfind('/');
+        if (parent != std::string::npos &&
+            ignored.contains(std::string_view(entry.path).substr(0, parent))) {
+            if (entry.type == Type::directory) {
+                ignored.insert(entry.path);
+            }
             continue;
         }
         const bool is_directory = entry.type == Type::directory;
@@ -78,7 +83,7 @@ base::Result<std::vector<SourceFile>> take_source(host::Disk& disk, const std::s
                            is_directory ? IgnoreRules::Type::directory : IgnoreRules::Type::file)) {
             CHECK_OK(disk.remove_tree(tree + "/" + entry.path));
             if (is_directory) {
-                ignored = entry.path + "/";
+                ignored.insert(entry.path);
             }
             continue;
         }
