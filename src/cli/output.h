@@ -23,7 +23,8 @@ struct Format {
 Flag output_flag();
 // Reads the value of `-o`; absent means a table. Errors: invalid (with what there is).
 base::Result<Format> parse_format(const Invocation& given);
-// A document in one of the document formats, with a line end. Precondition: format.is_document().
+// A document in one of the document formats; a template alone ends without a line end, as with
+// kubectl. Precondition: format.is_document().
 // Errors: those of a jsonpath template.
 base::Result<std::string> show(const wire::Json& document, const Format& format);
 

@@ -15,8 +15,7 @@ TEST(Table, AlignsColumnsWithoutSpacesAtTheEnd) {
     table.add({"shop", ""});
     table.add({"ü", "http://x"});
     table.add({"\x1b[32mTrue\x1b[0m", "a\nb"});
-    EXPECT_EQ(table.text(),
-              "NAME   URL\nshop\nü      http://x\n\x1b[32mTrue\x1b[0m   a b\n");
+    EXPECT_EQ(table.text(), "NAME   URL\nshop\nü      http://x\n\x1b[32mTrue\x1b[0m   a b\n");
 }
 
 TEST(JsonPath, Table) {
@@ -61,8 +60,8 @@ TEST(JsonPath, Table) {
 TEST(Ages, AreShort) {
     using namespace std::chrono_literals;
     const std::pair<base::Duration, std::string_view> rows[] = {
-        {-5s, "0s"},   {59s, "59s"},   {119s, "119s"}, {125s, "2m5s"},
-        {45min, "45m"}, {5h, "5h"}, {96h, "4d"}};
+        {-5s, "0s"},    {59s, "59s"}, {119s, "119s"}, {125s, "2m5s"},
+        {45min, "45m"}, {5h, "5h"},   {96h, "4d"}};
     for (const auto& [span, want] : rows) {
         EXPECT_EQ(age_text(span), want);
     }

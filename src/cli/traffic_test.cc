@@ -1,5 +1,6 @@
 #include "cli/traffic.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace tidemill::cli {
@@ -56,7 +57,9 @@ TEST(PlanTraffic, Table) {
          {.tags = {{"canary", "s-3"}}},
          R"([{"latestRevision":true,"percent":100},)"
          R"({"latestRevision":false,"percent":0,"revisionName":"s-3","tag":"canary"}])"},
-        {"a tag for the latest", all_to_latest, {.tags = {{"next", "@latest"}}},
+        {"a tag for the latest",
+         all_to_latest,
+         {.tags = {{"next", "@latest"}}},
          R"([{"latestRevision":true,"percent":100,"tag":"next"}])"},
         {"a tag is taken away", tagged, {.untag = {"canary"}}, all_to_latest},
     };
@@ -89,20 +92,32 @@ TEST(ChooseRollback, Table) {
     const std::string_view to_10 = R"([{"revisionName":"s-10","percent":100}])";
     const Row rows[] = {
         {"the one before, by generation and not by name",
-         {revision(10, "True"), revision(2, "True"), revision(9, "True")}, to_10, "", "s-10 s-9"},
+         {revision(10, "True"), revision(2, "True"), revision(9, "True")},
+         to_10,
+         "",
+         "s-10 s-9"},
         {"one that is not ready is passed over",
-         {revision(8, "True"), revision(9, "False"), revision(10, "True")}, to_10, "", "s-10 s-8"},
+         {revision(8, "True"), revision(9, "False"), revision(10, "True")},
+         to_10,
+         "",
+         "s-10 s-8"},
         {"from is what has most traffic, not what is newest",
          {revision(8, "True"), revision(9, "True"), revision(10, "True")},
-         R"([{"revisionName":"s-9","percent":90},{"revisionName":"s-10","percent":10}])", "",
+         R"([{"revisionName":"s-9","percent":90},{"revisionName":"s-10","percent":10}])",
+         "",
          "s-9 s-8"},
         {"a named one, newer too",
-         {revision(9, "True"), revision(10, "True"), revision(11, "True")}, to_10, "s-11",
+         {revision(9, "True"), revision(10, "True"), revision(11, "True")},
+         to_10,
+         "s-11",
          "s-10 s-11"},
         {"nothing before", {revision(10, "True")}, to_10, "", "not_found"},
         {"a name that is not there", {revision(10, "True")}, to_10, "s-1", "not_found"},
         {"a named one that is not ready",
-         {revision(9, "False"), revision(10, "True")}, to_10, "s-9", "conflict"},
+         {revision(9, "False"), revision(10, "True")},
+         to_10,
+         "s-9",
+         "conflict"},
     };
     for (const auto& row : rows) {
         wire::JsonArray revisions;

@@ -115,6 +115,10 @@ async::Task<Result<Settled>> wait_until_settled(Session& session, std::string pa
                 co_return std::unexpected(std::move(now).error());
             }
         }
+        if (watched && !glance.changed) {
+            // The server ended the watch early; it is not asked in a tight loop.
+            co_await async::sleep_for(loop, std::chrono::milliseconds(100));
+        }
         if (glance.verdict == Verdict::failing && verdict != Verdict::failing) {
             failing_until = loop.now() + failing_stays;
         }

@@ -1,0 +1,366 @@
+// Commands against a server that plays the API with canned answers, over a simulated host.
+#include "cli/run.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "base/text.h"
+#include "host_sim/sim_host.h"
+#include "http/server.h"
+#include "wire/json.h"
+
+namespace tidemill::cli {
+namespace {
+
+struct Canned {
+    int status = 200;
+    std::string body = {};
+};
+
+// Answers by "METHOD /path" (watches: "WATCH /path"); the last answer of a path is given again.
+struct FakeApi final : http::Handler {
+    explicit FakeApi(async::Loop& l) : loop(l) {}
+
+    async::Task<void> handle(http::Request& request, http::Answer& answer) override {
+        const bool watch = request.query.starts_with("watch=true");
+        const auto key = (watch ? "WATCH" : request.method) + " " + request.path;
+        auto body = co_await request.body.read_all(8U << 20);
+        asked.push_back(key + (request.query.empty() ? "" : "?" + request.query));
+        bodies[key] = body ? *std::move(body) : body.error().message;
+        hosts[key] = request.host;
+        const auto found = answers.find(key);
+        if (found == answers.end()) {
+            co_await answer.send(404, {}, R"({"message":"nothing at )" + request.path + "\"}");
+            co_return;
+        }
+        const auto canned = found->second.front();
+        if (found->second.size() > 1) {
+            found->second.pop_front();
+        }
+        if (!watch) {
+            co_await answer.send(canned.status, {}, canned.body);
+            co_return;
+        }
+        co_await answer.begin(200, {});
+        co_await answer.write(canned.body);
+        co_await async::sleep_for(loop, std::chrono::hours(10));
+    }
+
+    async::Loop& loop;
+    std::map<std::string, std::deque<Canned>> answers;
+    std::vector<std::string> asked;
+    std::map<std::string, std::string> bodies;
+    std::map<std::string, std::string> hosts;
+};
+
+class Run : public testing::Test {
+protected:
+    Run()
+        : sim(7),
+          host(sim.host("machine")),
+          api(sim.loop),
+          server(host, api, http::ServerLimits{}),
+          scope(sim.loop, 4),
+          context{.host = host,
+                  .environment = {{"TIDEMILL_DATA", "/data"}},
+                  .out = {.write = [this](std::string_view text) { out += text; }},
+                  .err = {.write = [this](std::string_view text) { err += text; }},
+                  .read_input = [](std::uint64_t) { return std::string("from stdin"); },
+                  .make_tls = {},
+                  .version = "1.2.3"} {
+        EXPECT_TRUE(host.disk.make_directories("/data"));
+        write("/data/api.sock", "");
+        listener = *host.network.listen(host::UnixAddress{"/data/api.sock"}, {});
+        EXPECT_TRUE(scope.spawn(server.serve(*listener, nullptr)));
+    }
+    ~Run() override { scope.cancel(); }
+
+    void write(const std::string& path, std::string_view text) {
+        auto file = host.disk.open(path, host::Disk::Open::create);
+        ASSERT_TRUE(file) << file.error().message;
+        ASSERT_TRUE((*file)->write_at(0, text));
+    }
+    int run(std::vector<std::string> words) {
+        out.clear();
+        err.clear();
+        return sim.loop.run(cli::run(context, std::move(words)));
+    }
+    void answer(const std::string& key, std::string body, int status = 200) {
+        api.answers[key].push_back({status, std::move(body)});
+    }
+    bool says(std::string_view text) const { return err.find(text) != std::string::npos; }
+
+    host_sim::SimHost sim;
+    host::Host host;
+    FakeApi api;
+    std::unique_ptr<host::Listener> listener;
+    http::Server server;
+    async::Scope scope;
+    std::string out;
+    std::string err;
+    Context context;
+};
+
+const std::string services = "/apis/serving.knative.dev/v1/namespaces/default/services";
+const std::string revisions = "/apis/serving.knative.dev/v1/namespaces/default/revisions";
+const std::string sources = "/apis/tidemill.dev/v1/namespaces/default/sources";
+
+// A service as the server shows it.
+std::string service(int generation, int observed, std::string_view ready,
+                    std::string_view extra = "") {
+    return fmt::format(
+        R"({{"apiVersion":"serving.knative.dev/v1","kind":"Service","metadata":{{"name":"shop",)"
+        R"("namespace":"default","generation":{0},"resourceVersion":"1{0}"}},)"
+        R"("spec":{{"template":{{"spec":{{"containers":[{{"image":"old","name":"user-container",)"
+        R"("env":[{{"name":"A","value":"1"}}]}}]}}}},)"
+        R"("traffic":[{{"latestRevision":true,"percent":100}}]}},)"
+        R"("status":{{"observedGeneration":{1},"url":"http://shop.default.localhost",)"
+        R"("latestReadyRevisionName":"shop-00001","latestCreatedRevisionName":"shop-0000{0}",)"
+        R"("traffic":[{{"latestRevision":true,"percent":100,"revisionName":"shop-00001"}}],)"
+        R"("conditions":[{{"type":"Ready","status":"{2}"{3}}}]}}}})",
+        generation, observed, ready, extra);
+}
+
+std::string event(const std::string& object) {
+    return R"({"type":"MODIFIED","object":)" + object + "}\n";
+}
+
+TEST_F(Run, WordsThatMakeNoSenseAreExplainedAndNothingIsAsked) {
+    EXPECT_EQ(run({"deplyo"}), 2);
+    EXPECT_TRUE(says("Did you mean deploy?")) << err;
+    EXPECT_EQ(run({"ls", "--al-namespaces"}), 2);
+    EXPECT_TRUE(says("Did you mean --all-namespaces?")) << err;
+    EXPECT_EQ(run({"traffic", "shop", "--to", "a=ten"}), 2);
+    EXPECT_TRUE(says("no whole percent")) << err;
+    EXPECT_EQ(run({"--progress", "loud", "ls"}), 2);
+    EXPECT_EQ(run({"-n", "x"}), 0);
+    EXPECT_NE(out.find("  up "), std::string::npos);
+    EXPECT_EQ(run({"deploy", "-h"}), 0);
+    EXPECT_NE(out.find("--min-scale"), std::string::npos);
+    EXPECT_TRUE(api.asked.empty());
+}
+
+TEST_F(Run, EachRefusalHasItsExitCodeAndItsWords) {
+    struct Row {
+        int status;
+        int exit;
+    };
+    for (const auto& [status, exit] : {Row{403, 4}, Row{404, 3}, Row{409, 5}, Row{400, 1},
+                                       Row{504, 6}, Row{503, 7}, Row{422, 1}}) {
+        api.answers.clear();
+        answer("GET " + services, R"j({"message":"because of this (TM-399)"})j", status);
+        EXPECT_EQ(run({"ls"}), exit) << status;
+        EXPECT_TRUE(says("because of this")) << status;
+        EXPECT_TRUE(says("docs/errors/TM-399.md")) << status;
+        EXPECT_EQ(out, "");
+    }
+}
+
+TEST_F(Run, NoServerIsSaidWithHowToStartOne) {
+    context.environment["TIDEMILL_DATA"] = "/elsewhere";
+    EXPECT_EQ(run({"ls"}), 7);
+    EXPECT_TRUE(says("tidemill up")) << err;
+    context.environment.clear();
+    EXPECT_EQ(run({"ls"}), 7);
+}
+
+TEST_F(Run, DeployBuildsCreatesWaitsAndEndsWithTheUrl) {
+    ASSERT_TRUE(host.disk.make_directories("/src/node_modules"));
+    write("/src/handler.py", "def handle(request, context): ...\n");
+    write("/src/node_modules/x.js", "not sent");
+    answer("POST " + sources + "/shop",
+           "{\"log\":\"looking\"}\n{\"plan\":{\"title\":\"a Python function\"}}\n"
+           "{\"image\":\"dev.local/default/shop@sha256:ab\"}\n");
+    answer("GET " + services + "/shop", R"({"message":"not found"})", 404);
+    answer("POST " + services, service(1, 0, "Unknown"), 201);
+    answer("WATCH " + services, event(service(1, 0, "Unknown")) + event(service(1, 1, "Unknown")) +
+                                    event(service(1, 1, "True")));
+    EXPECT_EQ(run({"deploy", "/src", "--name", "shop", "--env", "B=2", "--min-scale=1"}), 0) << err;
+    EXPECT_EQ(out, "http://shop.default.localhost\n");
+    EXPECT_TRUE(says("looking"));
+    EXPECT_TRUE(says("a Python function"));
+    EXPECT_TRUE(says("curl -H 'Host: shop.default.localhost' http://127.0.0.1:8080/")) << err;
+    const auto& tar = api.bodies["POST " + sources + "/shop"];
+    EXPECT_NE(tar.find("handler.py"), std::string::npos);
+    EXPECT_EQ(tar.find("node_modules"), std::string::npos);
+    EXPECT_EQ(*wire::parse_json(api.bodies["POST " + services]),
+              *wire::parse_json(
+                  R"({"apiVersion":"serving.knative.dev/v1","kind":"Service","metadata":
+                  {"name":"shop","namespace":"default"},"spec":{"template":{"metadata":
+                  {"annotations":{"autoscaling.knative.dev/min-scale":"1"}},"spec":{"containers":
+                  [{"image":"dev.local/default/shop@sha256:ab",
+                    "env":[{"name":"B","value":"2"}]}]}}}})"));
+}
+
+TEST_F(Run, DeployOfAnImageKeepsWhatIsThereAndExplainsAFailure) {
+    const std::string broken = R"(,"reason":"RevisionFailed","message":"it fell over")";
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("PATCH " + services + "/shop", R"({"message":"stale"})", 409);
+    answer("PATCH " + services + "/shop", service(2, 1, "True"));
+    answer("WATCH " + services, event(service(2, 2, "False", broken)));
+    answer("GET " + revisions + "/shop-00002",
+           R"({"status":{"conditions":[{"type":"Ready","status":"False","reason":"ExitCode3",
+               "message":"Container failed with: oh"}]}})");
+    answer("GET /api/v1/namespaces/default/pods", R"({"items":[{"metadata":{"name":"p1"}}]})");
+    answer("GET /api/v1/namespaces/default/pods/p1/log", "Traceback\nboom\n");
+    const auto began = sim.loop.now();
+    EXPECT_EQ(run({"deploy", "dev.local/default/shop@sha256:cd", "--name", "shop"}), 1) << err;
+    EXPECT_GE(sim.loop.now() - began, std::chrono::seconds(2));
+    EXPECT_EQ(out, "");
+    for (const auto* const text : {"it fell over", "ExitCode3", "  boom", "tidemill logs shop",
+                                   "shop-00001 goes on serving"}) {
+        EXPECT_TRUE(says(text)) << text << "\n" << err;
+    }
+    EXPECT_EQ(*wire::parse_json(api.bodies["PATCH " + services + "/shop"]),
+              *wire::parse_json(
+                  R"({"metadata":{"resourceVersion":"11"},"spec":{"template":{"metadata":{},"spec":
+                  {"containers":[{"image":"dev.local/default/shop@sha256:cd",
+                   "name":"user-container","env":[{"name":"A","value":"1"}]}]}}}})"));
+}
+
+TEST_F(Run, DeployRefusesWhatItCannot) {
+    EXPECT_EQ(run({"deploy", "docker.io/library/nginx:1", "--name", "web"}), 1);
+    EXPECT_TRUE(says("Not yet")) << err;
+    EXPECT_EQ(run({"deploy", "./nowhere", "--name", "web"}), 3);
+    ASSERT_TRUE(host.disk.make_directories("/empty"));
+    EXPECT_EQ(run({"deploy", "/empty", "--name", "web"}), 1);
+    EXPECT_TRUE(says("nothing to send")) << err;
+    write("/empty/x", "x");
+    answer("POST " + sources + "/web",
+           "{\"log\":\"pip says no\"}\n"
+           "{\"error\":{\"code\":\"invalid\",\"message\":\"the build failed (TM-310)\"}}\n");
+    EXPECT_EQ(run({"deploy", "/empty", "--name", "web"}), 1);
+    EXPECT_TRUE(says("pip says no") && says("the build failed")) << err;
+}
+
+TEST_F(Run, WaitingEndsWithWhatIsMissing) {
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("PATCH " + services + "/shop", service(2, 1, "True"));
+    answer("WATCH " + services, event(service(2, 2, "Unknown", R"(,"reason":"Deploying")")));
+    EXPECT_EQ(run({"deploy", "dev.local/a/b@sha256:1", "--name", "shop", "--wait", "5"}), 6);
+    EXPECT_TRUE(says("not ready after 5s") && says("Deploying")) << err;
+}
+
+TEST_F(Run, TrafficAndRollbackPatchTheSplit) {
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("PATCH " + services + "/shop", service(2, 2, "True"));
+    EXPECT_EQ(run({"traffic", "shop", "--to", "@latest=10,shop-00001=90"}), 0) << err;
+    EXPECT_EQ(*wire::parse_json(api.bodies["PATCH " + services + "/shop"]),
+              *wire::parse_json(
+                  R"({"metadata":{"resourceVersion":"11"},"spec":{"traffic":[
+                  {"latestRevision":true,"percent":10},
+                  {"latestRevision":false,"percent":90,"revisionName":"shop-00001"}]}})"));
+    EXPECT_NE(out.find("shop-00001 (@latest)   100%"), std::string::npos) << out;
+    answer("GET " + revisions, R"({"items":[{"metadata":{"name":"shop-00001"}}]})");
+    EXPECT_EQ(run({"rollback", "shop"}), 3);
+    EXPECT_TRUE(says("no ready revision before shop-00001")) << err;
+}
+
+TEST_F(Run, AServiceThatIsNotThereIsAnsweredWithTheNearest) {
+    answer("GET " + services, R"({"items":[{"metadata":{"name":"shop"}}]})");
+    EXPECT_EQ(run({"traffic", "shpo"}), 3);
+    EXPECT_TRUE(says("Did you mean shop?")) << err;
+}
+
+// Discovery of services and config maps.
+void discover(FakeApi& api) {
+    api.answers["GET /apis"].push_back({200,
+                                        R"({"items":[{"metadata":{"name":"serving.knative.dev"},
+        "versions":[{"version":"v1","resources":[{"resource":"services","singularResource":"service",
+        "scope":"Namespaced","responseKind":{"kind":"Service"},"shortNames":["ksvc"]}]}]}]})"});
+    api.answers["GET /api"].push_back({200, R"({"items":[{"metadata":{"name":""},"versions":[
+        {"version":"v1","resources":[
+        {"resource":"services","singularResource":"service","scope":"Namespaced",
+         "responseKind":{"kind":"Service"},"shortNames":["svc"]},
+        {"resource":"configmaps","singularResource":"configmap","scope":"Namespaced",
+         "responseKind":{"kind":"ConfigMap"},"shortNames":["cm"]}]}]}]})"});
+}
+
+TEST_F(Run, GetPrintsTheServersTableAndDocuments) {
+    discover(api);
+    answer("GET " + services, R"({"metadata":{"resourceVersion":"5"},"columnDefinitions":[
+        {"name":"Name","priority":0},{"name":"URL","priority":0},{"name":"Image","priority":1}],
+        "rows":[{"cells":["shop","http://s",null]}]})");
+    EXPECT_EQ(run({"get", "ksvc"}), 0) << err;
+    EXPECT_EQ(out, "NAME   URL\nshop   http://s\n");
+    EXPECT_EQ(run({"get", "service", "-owide"}), 0);
+    EXPECT_EQ(out, "NAME   URL        IMAGE\nshop   http://s\n");
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    EXPECT_EQ(run({"get", "service/shop", "-o", "name"}), 0);
+    EXPECT_EQ(out, "service.serving.knative.dev/shop\n");
+    EXPECT_EQ(run({"get", "ksvc", "shop", "-o", "jsonpath={.status.url}"}), 0);
+    EXPECT_EQ(out, "http://shop.default.localhost");
+    EXPECT_EQ(run({"get", "servces"}), 2);
+    EXPECT_TRUE(says("Did you mean services?")) << err;
+    EXPECT_EQ(run({"get", "svc", "-o", "xml"}), 2);
+}
+
+TEST_F(Run, ApplySaysWhatChangedAndWritesNothingWhenOneDocumentIsWrong) {
+    discover(api);
+    const std::string maps = "/api/v1/namespaces/default/configmaps";
+    const auto map = [](std::string_view name, std::string_view value) {
+        return fmt::format(R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{}"}},)"
+                           R"("data":{{"k":"{}"}}}})",
+                           name, value);
+    };
+    answer("PATCH " + maps + "/new", map("new", "1"), 201);
+    answer("GET " + maps + "/same", map("same", "1"));
+    answer("PATCH " + maps + "/same", map("same", "1"));
+    answer("GET " + maps + "/other", map("other", "1"));
+    answer("PATCH " + maps + "/other", map("other", "2"));
+    write("/all.yaml",
+          map("new", "1") + "\n---\n" + map("same", "1") + "\n---\n" + map("other", "2"));
+    EXPECT_EQ(run({"apply", "-f", "/all.yaml"}), 0) << err;
+    EXPECT_EQ(out, "configmap/new created\nconfigmap/same unchanged\nconfigmap/other configured\n");
+    const auto asked = api.asked.size();
+    write("/wrong.yaml", map("new", "1") +
+                             "\n---\nkind: Elephant\napiVersion: v1\n"
+                             "metadata: {name: x}\n");
+    EXPECT_EQ(run({"apply", "-f", "/wrong.yaml"}), 1);
+    EXPECT_TRUE(says("/wrong.yaml, document 2") && says("Elephant")) << err;
+    EXPECT_EQ(api.asked.size(), asked + 2);  // discovery alone
+}
+
+TEST_F(Run, InvokeGoesThroughTheProxyWithTheHostOfTheService) {
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("POST /x", "{\"ok\":true}");
+    const auto proxy = *host.network.listen(*host::parse_address("127.0.0.1:9999"), {});
+    ASSERT_TRUE(scope.spawn(server.serve(*proxy, nullptr)));
+    EXPECT_EQ(run({"invoke", "shop", "-d", "-", "--path", "x", "--proxy", "127.0.0.1:9999"}), 0)
+        << err;
+    EXPECT_EQ(out, "{\"ok\":true}");
+    EXPECT_EQ(api.hosts["POST /x"], "shop.default.localhost");
+    EXPECT_EQ(api.bodies["POST /x"], "from stdin");
+    EXPECT_EQ(run({"invoke", "shop", "--path", "/missing", "--proxy", "127.0.0.1:9999"}), 1);
+    EXPECT_EQ(run({"invoke", "shop", "--proxy", "127.0.0.1:1"}), 7);
+    scope.cancel();
+}
+
+TEST_F(Run, LogsOfSeveralInstancesAreMergedByTime) {
+    const std::string pods = "/api/v1/namespaces/default/pods";
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("GET " + pods, R"({"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]})");
+    answer("GET " + pods + "/a/log", "2026-01-01T00:00:01Z one\n2026-01-01T00:00:03Z three\n");
+    answer("GET " + pods + "/b/log", "2026-01-01T00:00:02Z two words\n");
+    EXPECT_EQ(run({"logs", "shop", "--tail", "5"}), 0) << err;
+    EXPECT_EQ(out, "[a] one\n[b] two words\n[a] three\n");
+    EXPECT_EQ(api.asked.back(), "GET " + pods + "/b/log?tailLines=5&timestamps=true");
+    EXPECT_EQ(run({"logs", "pod/a", "--timestamps", "-f"}), 0) << err;
+    EXPECT_EQ(out, "2026-01-01T00:00:01Z one\n2026-01-01T00:00:03Z three\n");
+}
+
+TEST_F(Run, ProgressAsJsonIsOneObjectPerLine) {
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("PATCH " + services + "/shop", service(2, 2, "True"));
+    EXPECT_EQ(run({"deploy", "dev.local/a/b@sha256:1", "--name", "shop", "--progress", "json"}), 0);
+    const auto first = std::string_view(err).substr(0, err.find('\n'));
+    const auto line = wire::parse_json(first);
+    ASSERT_TRUE(line) << err;
+    EXPECT_EQ(line->at("phase"), "deploy shop");
+    EXPECT_EQ(line->at("state"), "begun");
+}
+
+}  // namespace
+}  // namespace tidemill::cli
