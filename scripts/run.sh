@@ -21,11 +21,12 @@ mkdir -p build/run
 out=build/run/up.out
 : >"$out"
 
+# Root gives instances their namespaces and limits; without it Tidemill runs and says what is missing.
+root=
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-    sudo -n "$tidemill" up --data "$data" --http "$http" --api "$api" --metrics 127.0.0.1:0 >"$out" &
-else
-    "$tidemill" up --data "$data" --http "$http" --api "$api" --metrics 127.0.0.1:0 >"$out" &
+    root="sudo -n env TIDEMILL_DATA=$data"
 fi
+$root "$tidemill" up --data "$data" --http "$http" --api "$api" --metrics 127.0.0.1:0 >"$out" &
 up=$!
 stop() {
     trap - EXIT INT TERM
@@ -45,7 +46,7 @@ while ! grep -q '^ready ' "$out"; do
 done
 export TIDEMILL_DATA="$data"
 # Initial scale 0: nothing of it has ever run when the first call comes.
-url=$("$tidemill" deploy examples/hello-python --name hello --initial-scale 0 | tail -n 1)
+url=$($root "$tidemill" deploy examples/hello-python --name hello --initial-scale 0 | tail -n 1)
 host=$(printf '%s' "$url" | sed 's#^http://##; s#[:/].*##')
 address=$(sed -n 's/^ready http=\([^, ]*\).*/\1/p' "$out")
 
