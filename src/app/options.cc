@@ -78,16 +78,6 @@ const std::vector<Flag>& flags() {
              o.log_format = v == "json" ? Options::LogFormat::json : Options::LogFormat::human;
              return Status(base::ok);
          }},
-        {"--proxy-workers", "N", "threads that move requests (default 1)",
-         [](Options& o, const std::string& v) {
-             const auto n = base::parse_number<std::uint32_t>(v);
-             if (!n || *n < 1 || *n > 256) {
-                 return Status(
-                     fail(Code::invalid, "--proxy-workers: expected 1 to 256, got \"{}\"", v));
-             }
-             o.proxy_workers = *n;
-             return Status(base::ok);
-         }},
         {"--fixed-routes", "FILE", "serve what FILE says instead of what the API is told",
          [](Options& o, const std::string& v) {
              o.fixed_routes = v;
@@ -150,15 +140,14 @@ Result<Options> parse_options(const std::vector<std::string>& words) {
 
 std::vector<std::string> to_words(const Options& options) {
     std::vector<std::string> words{
-        "--data",          options.data,
-        "--run",           options.run,
-        "--http",          fmt::format("{}", fmt::join(options.http, ",")),
-        "--api",           fmt::format("{}", fmt::join(options.api, ",")),
-        "--metrics",       options.metrics,
-        "--domain",        options.domain,
-        "--proxy-workers", std::to_string(options.proxy_workers),
-        "--runtimes",      options.runtimes,
-        "--log-format",    options.log_format == Options::LogFormat::json ? "json" : "human"};
+        "--data",       options.data,
+        "--run",        options.run,
+        "--http",       fmt::format("{}", fmt::join(options.http, ",")),
+        "--api",        fmt::format("{}", fmt::join(options.api, ",")),
+        "--metrics",    options.metrics,
+        "--domain",     options.domain,
+        "--runtimes",   options.runtimes,
+        "--log-format", options.log_format == Options::LogFormat::json ? "json" : "human"};
     if (!options.fixed_routes.empty()) {
         words.insert(words.end(), {"--fixed-routes", options.fixed_routes});
     }

@@ -20,7 +20,6 @@ struct Options {
     std::string domain = "localhost";
     enum class LogFormat : std::uint8_t { human, json } log_format = LogFormat::human;
     enum class Exposure : std::uint8_t { loopback, any } exposure = Exposure::loopback;
-    std::uint32_t proxy_workers = 1;
     // A file of routes and instances instead of the API's objects; for trying the data plane alone.
     std::string fixed_routes;
     // Where the runtimes (runtimes/python and so on) lie.
