@@ -21,6 +21,17 @@ async::Task<base::Status> create_missing(store::Store& store, model::Object obje
     co_return base::ok;
 }
 
+// Knative's defaults but for one: a service may be declared without starting anything, because here
+// its first request does not wait for seconds. An object, so that an operator sees it and may say
+// otherwise.
+model::Object first_autoscaler_config() {
+    model::Object config{.kind = model::KindId::config_map, .metadata = {}, .body = {}};
+    config.metadata.namespace_name = knative_namespace;
+    config.metadata.name = "config-autoscaler";
+    config.body["data"] = model::JsonObject{{"allow-zero-initial-scale", "true"}};
+    return config;
+}
+
 }  // namespace
 
 model::Object new_namespace(std::string_view name) {
@@ -50,7 +61,7 @@ async::Task<base::Status> ensure_defaults(store::Store& store) {
         CO_CHECK_OK(co_await create_missing(store, new_namespace(name)));
         CO_CHECK_OK(co_await ensure_service_account(store, std::string(name)));
     }
-    co_return base::ok;
+    co_return co_await create_missing(store, first_autoscaler_config());
 }
 
 }  // namespace tidemill::api

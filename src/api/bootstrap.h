@@ -22,8 +22,9 @@ model::Object new_namespace(std::string_view name);
 // True for the namespaces that are always there.
 bool is_permanent_namespace(std::string_view name);
 
-// Makes the permanent namespaces and the `default` ServiceAccount of each, where they are missing.
-// Idempotent; called before the API serves. `store` outlives the task. Errors: those of the store.
+// Makes the permanent namespaces, the `default` ServiceAccount of each, and the first configuration
+// of the autoscaler, where they are missing. Idempotent; called before the API serves. `store`
+// outlives the task. Errors: those of the store.
 async::Task<base::Status> ensure_defaults(store::Store& store);
 // The `default` ServiceAccount of one namespace. Errors: those of the store.
 async::Task<base::Status> ensure_service_account(store::Store& store, std::string namespace_name);

@@ -80,14 +80,14 @@ base::Result<std::vector<TreeEntry>> list_tree(host::Disk& disk, const std::stri
                                                const TreeLimits& limits) {
     using Type = TreeEntry::Type;
     std::vector<TreeEntry> entries;
-    std::vector<std::string> directories{""};  // to be read, each with a slash at its end
+    std::vector<std::string> directories{""};  // to be read
     std::uint64_t bytes = 0;
     while (!directories.empty()) {
         const auto directory = std::move(directories.back());
         directories.pop_back();
-        TRY(const auto names, disk.list(root + "/" + directory));
+        TRY(const auto names, disk.list(directory.empty() ? root : root + "/" + directory));
         for (const auto& name : names) {
-            TreeEntry entry{.path = directory + name};
+            TreeEntry entry{.path = directory.empty() ? name : directory + "/" + name};
             CHECK_OK(check_tree_path(entry.path, limits));
             const auto full = root + "/" + entry.path;
             TRY(const auto info, disk.info(full));
@@ -99,7 +99,7 @@ base::Result<std::vector<TreeEntry>> list_tree(host::Disk& disk, const std::stri
                     break;
                 case host::FileInfo::Type::directory:
                     entry.type = Type::directory;
-                    directories.push_back(entry.path + "/");
+                    directories.push_back(entry.path);
                     break;
                 case host::FileInfo::Type::link: {
                     entry.type = Type::link;
