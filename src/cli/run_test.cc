@@ -362,5 +362,138 @@ TEST_F(Run, ProgressAsJsonIsOneObjectPerLine) {
     EXPECT_EQ(line->at("state"), "begun");
 }
 
+TEST_F(Run, DeployWithoutTrafficPinsWhatServes) {
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("PATCH " + services + "/shop", service(2, 2, "True"));
+    EXPECT_EQ(run({"deploy", "dev.local/a/b@sha256:1", "--name", "shop", "--no-traffic"}), 0);
+    const auto patch = *wire::parse_json(api.bodies["PATCH " + services + "/shop"]);
+    EXPECT_EQ(patch.at("spec").at("traffic"),
+              *wire::parse_json(
+                  R"([{"latestRevision":false,"revisionName":"shop-00001","percent":100}])"));
+    api.answers["GET " + services + "/shop"] = {{404, R"({"message":"no"})"}};
+    EXPECT_EQ(run({"deploy", "dev.local/a/b@sha256:1", "--name", "shop", "--no-traffic"}), 1);
+    EXPECT_TRUE(says("is new")) << err;
+}
+
+TEST_F(Run, ListsShowSharesAndInstances) {
+    answer("GET /apis/serving.knative.dev/v1/services",
+           R"({"items":[)" + service(1, 1, "False", R"(,"reason":"RevisionFailed")") + "]}");
+    answer("GET /apis/serving.knative.dev/v1/revisions",
+           R"({"items":[{"metadata":{"name":"shop-00001","namespace":"default",
+               "labels":{"serving.knative.dev/service":"shop"}},"status":{"actualReplicas":3}}]})");
+    EXPECT_EQ(run({"ls", "-A"}), 0) << err;
+    EXPECT_EQ(
+        out,
+        "NAMESPACE   NAME   URL                             LATEST       TRAFFIC               "
+        "      REPLICAS   READY                    AGE\n"
+        "default     shop   http://shop.default.localhost   shop-00001   100% @latest "
+        "(shop-00001)   3          False (RevisionFailed)\n");
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("GET " + revisions,
+           R"({"items":[{"metadata":{"name":"shop-00001","labels":{
+               "serving.knative.dev/service":"shop",
+               "serving.knative.dev/configurationGeneration":"1"},
+               "creationTimestamp":"2027-01-15T07:59:00Z"},
+               "status":{"actualReplicas":3,"conditions":[{"type":"Ready","status":"True"}]}}]})");
+    EXPECT_EQ(run({"revisions", "shop"}), 0) << err;
+    EXPECT_EQ(out,
+              "NAME         SERVICE   TRAFFIC   TAGS   REPLICAS   READY   REASON   AGE\n"
+              "shop-00001   shop      100%             3          True             60s\n");
+}
+
+TEST_F(Run, DeleteGoesOnBehindWhatIsNotThereAndWaits) {
+    discover(api);
+    answer("DELETE " + services + "/b", "{}");
+    answer("GET " + services + "/b", service(1, 1, "True"));
+    answer("GET " + services + "/b", R"({"message":"gone"})", 404);
+    EXPECT_EQ(run({"delete", "a", "b", "--wait"}), 3);
+    EXPECT_EQ(out, "service.serving.knative.dev/b deleted\n");
+    EXPECT_EQ(api.asked.back(), "GET " + services + "/b");
+    answer("DELETE /api/v1/namespaces/other/configmaps/x", "{}");
+    EXPECT_EQ(run({"-n", "other", "delete", "cm/x"}), 0) << err;
+    EXPECT_EQ(run({"delete", "elephant/x"}), 2);
+}
+
+TEST_F(Run, ATokenIsAllThatStandsOnStdout) {
+    answer("POST /apis/tidemill.dev/v1/tokens",
+           R"({"metadata":{"name":"token-1"},"status":{"token":"secret"}})", 201);
+    EXPECT_EQ(run({"token", "create", "--user", "anna", "--role", "viewer", "--ttl", "90d", "-n",
+                   "shop"}),
+              0)
+        << err;
+    EXPECT_EQ(out, "secret\n");
+    EXPECT_EQ(*wire::parse_json(api.bodies["POST /apis/tidemill.dev/v1/tokens"]),
+              *wire::parse_json(
+                  R"({"apiVersion":"tidemill.dev/v1","kind":"Token","spec":{"user":"anna",
+                  "role":"viewer","namespace":"shop","expirationSeconds":7776000}})"));
+    EXPECT_EQ(run({"token", "create"}), 2);
+    EXPECT_EQ(run({"token", "burn"}), 2);
+}
+
+TEST_F(Run, ExplainShowsDecisionsAndTheWaterfall) {
+    answer("GET /apis/tidemill.dev/v1/namespaces/default/services/shop/explain",
+           R"({"revisions":[{"name":"shop-00001","wanted":2,"ready":1,
+               "decisions":[{"at":"T1","text":"old"},{"at":"T2","text":"12 waiting, so 2"}],
+               "coldStarts":[{"instance":"i1","began":"T0","cause":"a request",
+                 "stages":[{"name":"fork","atMilliseconds":0.0,"tookMilliseconds":1.25}]}]}]})");
+    EXPECT_EQ(run({"explain", "shop"}), 0) << err;
+    EXPECT_LT(out.find("12 waiting, so 2"), out.find("old"));
+    EXPECT_NE(out.find("2 wanted, 1 ready"), std::string::npos);
+    EXPECT_NE(out.find("fork   at 0.0 ms   took 1.2 ms"), std::string::npos) << out;
+    EXPECT_EQ(run({"explain", "none"}), 3);
+}
+
+TEST_F(Run, DoctorFailsWhenAnythingEssentialIsMissing) {
+    answer("GET /readyz", "ok");
+    answer("GET /apis/tidemill.dev/v1/whoami", R"({"status":{"userInfo":{"username":"unix:0"}}})");
+    auto options = sim.disk.options();
+    options.capacity_bytes = std::uint64_t{4} << 30;
+    sim.disk.set_options(options);
+    EXPECT_EQ(run({"doctor"}), 0) << out;
+    EXPECT_NE(out.find("you are unix:0"), std::string::npos) << out;
+    options.capacity_bytes = 10U << 20;
+    sim.disk.set_options(options);
+    EXPECT_EQ(run({"doctor", "-o", "json"}), 1);
+    const auto report = wire::parse_json(out);
+    ASSERT_TRUE(report) << out;
+    bool found = false;
+    for (const auto& finding : report->at("findings").get_array()) {
+        found = found || (finding.at("subject") == "disk space" &&
+                          finding.at("verdict") == "missing" && finding.at("fix") != "");
+    }
+    EXPECT_TRUE(found) << out;
+    context.environment.clear();
+    const auto taken = *host.network.listen(*host::parse_address("127.0.0.1:8080"), {});
+    EXPECT_EQ(run({"doctor"}), 1);
+    EXPECT_NE(out.find("port 8080"), std::string::npos) << out;
+}
+
+TEST_F(Run, GetWatchesFromWhereTheListEnded) {
+    discover(api);
+    answer("GET " + services, R"({"metadata":{"resourceVersion":"5"},"items":[]})");
+    answer("WATCH " + services, event(service(1, 1, "True")) +
+                                    R"({"type":"ERROR","object":{"message":"too old"}})" + "\n");
+    EXPECT_EQ(run({"get", "ksvc", "-w", "-o", "name"}), 5);
+    EXPECT_EQ(out, "service.serving.knative.dev/shop\n");
+    EXPECT_EQ(api.asked.back(), "WATCH " + services + "?watch=true&resourceVersion=5");
+    EXPECT_TRUE(says("too old"));
+}
+
+TEST_F(Run, VersionHelpAndCompletionNeedNoServer) {
+    context.environment.clear();
+    EXPECT_EQ(run({"version"}), 0);
+    EXPECT_EQ(out, "client 1.2.3\n");
+    EXPECT_EQ(run({"help", "exit-codes"}), 0);
+    EXPECT_NE(out.find("130"), std::string::npos);
+    for (const auto* const shell : {"bash", "zsh", "fish"}) {
+        EXPECT_EQ(run({"completion", shell}), 0);
+        for (const auto* const word : {"deploy", "rollback", "up", "min-scale", "revoke"}) {
+            EXPECT_NE(out.find(word), std::string::npos) << shell << " " << word;
+        }
+    }
+    EXPECT_EQ(run({"completion", "tcsh"}), 2);
+    EXPECT_TRUE(api.asked.empty());
+}
+
 }  // namespace
 }  // namespace tidemill::cli

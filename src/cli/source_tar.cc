@@ -81,9 +81,9 @@ std::string below(const std::string& directory, const std::string& name) {
     return directory.empty() ? name : directory + "/" + name;
 }
 
-Status add_file(Walk& walk, std::string path, const host::FileInfo& info) {
+Status add(Walk& walk, SourceFile file) {
     auto& folder = walk.folder;
-    folder.bytes += info.size;
+    folder.bytes += file.size;
     if (folder.files.size() >= walk.limits.files_max || folder.bytes > walk.limits.bytes_max) {
         const auto largest = std::ranges::max_element(folder.files, {}, &SourceFile::size);
         return fail(
@@ -95,9 +95,7 @@ Status add_file(Walk& walk, std::string path, const host::FileInfo& info) {
                 ? ""
                 : fmt::format(" (the largest so far: {}, {} bytes)", largest->path, largest->size));
     }
-    const auto mode =
-        (info.mode & 0111U) != 0 ? SourceFile::Mode::executable : SourceFile::Mode::plain;
-    folder.files.push_back({std::move(path), info.size, mode});
+    folder.files.push_back(std::move(file));
     return base::ok;
 }
 
@@ -118,7 +116,16 @@ Status visit(Walk& walk, const std::string& directory, std::size_t depth) {
         if (is_folder) {
             CHECK_OK(visit(walk, path, depth + 1));
         } else if (info.type == host::FileInfo::Type::file) {
-            CHECK_OK(add_file(walk, path, info));
+            const auto mode =
+                (info.mode & 0111U) != 0 ? SourceFile::Mode::executable : SourceFile::Mode::plain;
+            CHECK_OK(add(walk, {path, info.size, mode}));
+        } else if (info.type == host::FileInfo::Type::link) {
+            TRY(auto target, walk.disk.read_link(root + "/" + path));
+            if (stays_within(path, target)) {
+                CHECK_OK(add(walk, {path, 0, SourceFile::Mode::link, std::move(target)}));
+            } else {
+                walk.folder.left_out.push_back(path);
+            }
         } else {
             walk.folder.left_out.push_back(path);
         }
@@ -156,6 +163,24 @@ Result<std::vector<std::string>> read_patterns(host::Disk& disk, const std::stri
 }
 
 }  // namespace
+
+bool stays_within(std::string_view path, std::string_view target) {
+    if (target.empty() || target.front() == '/') {
+        return false;
+    }
+    auto depth = std::ranges::count(path, '/');
+    for (const auto part : base::split(target, '/')) {
+        if (part == "..") {
+            --depth;
+        } else if (!part.empty() && part != ".") {
+            ++depth;
+        }
+        if (depth < 0) {
+            return false;
+        }
+    }
+    return true;
+}
 
 bool is_ignored(const std::vector<std::string>& patterns, std::string_view path) {
     const bool is_folder = path.ends_with('/');
@@ -233,13 +258,19 @@ struct SourceTar::Archive {
     }
 
     Status begin_file(const SourceFile& source) {
-        TRY(file, disk.open(folder.root + "/" + source.path, host::Disk::Open::read));
+        const bool is_link = source.mode == SourceFile::Mode::link;
+        if (!is_link) {
+            TRY(file, disk.open(folder.root + "/" + source.path, host::Disk::Open::read));
+        }
         auto* const entry = archive_entry_new();
         if (entry == nullptr) {
             return fail(Code::exhausted, "no memory for an archive");
         }
         archive_entry_set_pathname(entry, source.path.c_str());
-        archive_entry_set_filetype(entry, AE_IFREG);
+        archive_entry_set_filetype(entry, is_link ? AE_IFLNK : AE_IFREG);
+        if (is_link) {
+            archive_entry_set_symlink(entry, source.target.c_str());
+        }
         archive_entry_set_perm(entry, source.mode == SourceFile::Mode::executable ? 0755U : 0644U);
         archive_entry_set_size(entry, static_cast<la_int64_t>(source.size));
         archive_entry_set_mtime(entry, 0, 0);
@@ -272,14 +303,16 @@ struct SourceTar::Archive {
             return archive_write_close(writer) == ARCHIVE_OK ? Status(base::ok) : wrong();
         }
         const auto& source = folder.files[at];
-        if (!file) {
+        if (!begun) {
             CHECK_OK(begin_file(source));
+            begun = true;
         }
         if (offset < source.size) {
             CHECK_OK(write_piece(source));
         }
         if (offset == source.size) {
             file.reset();
+            begun = false;
             ++at;
         }
         return base::ok;
@@ -291,6 +324,7 @@ struct SourceTar::Archive {
     std::string ready;
     std::size_t at = 0;
     std::unique_ptr<host::File> file;
+    bool begun = false;  // the file at `at`
     std::uint64_t offset = 0;
     bool ended = false;
 };

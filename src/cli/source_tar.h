@@ -21,14 +21,15 @@ struct SourceLimits {
 struct SourceFile {
     std::string path;  // below the folder
     std::uint64_t size = 0;
-    enum class Mode : std::uint8_t { plain, executable } mode = Mode::plain;
+    enum class Mode : std::uint8_t { plain, executable, link } mode = Mode::plain;
+    std::string target = {};  // of a link
 };
 
 struct SourceFolder {
     std::string root;
     std::vector<SourceFile> files;  // by path
     std::uint64_t bytes = 0;
-    std::vector<std::string> left_out;  // links and devices, which are not sent
+    std::vector<std::string> left_out;  // devices, and links that lead out of the folder
 };
 
 // What of `root` is source: not what version control and package managers keep beside it, and not
@@ -59,5 +60,8 @@ private:
 // the last pattern that matches decides, `!` takes back, `*` and `?` stay within a name, `**` does
 // not, a leading or inner slash binds to the folder's root, a trailing one means folders only.
 bool is_ignored(const std::vector<std::string>& patterns, std::string_view path);
+
+// True when a link at `path` that says `target` stays within the folder, whatever is there.
+bool stays_within(std::string_view path, std::string_view target);
 
 }  // namespace tidemill::cli

@@ -91,6 +91,23 @@ TEST_F(Folder, LeavesOutWhatIsNoSource) {
     EXPECT_EQ(names(), ".dockerignore .tidemillignore b.py secret.env ");
 }
 
+TEST_F(Folder, SendsLinksThatStayWithinIt) {
+    write(disk, "/src/a/real", "r");
+    ASSERT_TRUE(disk.make_link("real", "/src/a/near"));
+    ASSERT_TRUE(disk.make_link("../b", "/src/a/beside"));
+    ASSERT_TRUE(disk.make_link("../../etc", "/src/a/out"));
+    ASSERT_TRUE(disk.make_link("/etc/passwd", "/src/absolute"));
+    const auto folder = read_source_folder(disk, "/src", {});
+    ASSERT_TRUE(folder);
+    EXPECT_EQ(names(), "a/beside a/near a/real ");
+    EXPECT_EQ(folder->left_out, (std::vector<std::string>{"a/out", "absolute"}));
+    const auto tar = archive(disk);
+    ASSERT_TRUE(tar);
+    // Type and target of the first entry, by POSIX.1-1988 offsets.
+    EXPECT_EQ(tar->at(156), '2');
+    EXPECT_STREQ(tar->substr(157, 100).c_str(), "../b");
+}
+
 TEST_F(Folder, KeepsWithinItsLimits) {
     EXPECT_EQ(names(), "not_found");
     write(disk, "/src/a/b/c", "12345");

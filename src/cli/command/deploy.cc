@@ -89,7 +89,6 @@ void show_plan(Session& session, const wire::Json& plan) {
 struct Building {
     Session& session;
     Progress& progress;
-    bool plan_shown = false;
     std::string image;
     std::optional<base::Error> error;
 
@@ -107,8 +106,9 @@ struct Building {
                 progress.line(each);
             }
         }
-        if (const auto* const plan = member(*said, "plan"); plan != nullptr && !plan_shown) {
-            plan_shown = true;
+        // With the image the plan comes once more, as a record of what was done.
+        if (const auto* const plan = member(*said, "plan");
+            plan != nullptr && member(*said, "image") == nullptr) {
             if (session.given().text("--progress") != "json") {
                 progress.line("plan:");
                 show_plan(session, *plan);
@@ -136,7 +136,7 @@ async::Task<Result<std::string>> build(Session& session, Progress& progress, std
         co_return std::unexpected(folder.error());
     }
     for (const auto& left_out : folder->left_out) {
-        progress.line(fmt::format("not sent (a link or no file): {}", left_out));
+        progress.line(fmt::format("not sent (no file, or a link that leads out): {}", left_out));
     }
     SourceTar tar(session.host().disk, *folder);
     std::optional<base::Error> read_error;
