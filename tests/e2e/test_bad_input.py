@@ -368,7 +368,7 @@ class Folders(ApiCase):
             ("deploy",): 2, ("deploy", "a", "b"): 2, ("deplyo", "."): 2, ("traffic",): 2,
             ("traffic", "nobody", "--to", "@latest=100"): 3, ("traffic", "nobody", "--to", "nonsense"): 2,
             ("describe", "nobody"): 3, ("explain", "nobody"): 3, ("rollback", "nobody"): 3, ("logs", "nobody"): 3,
-            ("invoke", "nobody"): 3, ("delete", "nobody"): 3, ("get", "unicorns"): 1, ("get", "ksvc", "-o", "xml"): 2,
+            ("invoke", "nobody"): 3, ("delete", "nobody"): 3, ("get", "unicorns"): 2, ("get", "ksvc", "-o", "xml"): 2,
             ("apply", "-f", "/nowhere.yaml"): 3, ("ls", "--colour"): 2, ("help", "exit-codes"): 0,
         }
         for words, code in rows.items():

@@ -215,7 +215,7 @@ class Versions(ApiCase):
         self.assertRegex(rows, r"(?m)^say-00002 +say +100%")
 
         # A version that does not work takes nothing away.
-        broken = self.folder("say-broken", {"handler.py": "raise RuntimeError('no')\n"})
+        broken = self.folder("say-broken", {"handler.py": "raise RuntimeError('no')\n\ndef handle(request, context):\n    pass\n"})
         self.tidemill("traffic", name, "--to", "@latest=100")
         with ContinuousClient(self.platform, self.host(name)) as client:
             done = self.tidemill("deploy", broken, "--name", name, "--wait", "8s", check=False)
