@@ -194,7 +194,7 @@ private:
     std::unique_ptr<ControlProcess> control_;
     std::uint64_t lives_ = 0;
     base::Instant begin_;
-    base::Instant control_since_;
+    base::Instant cut_since_;
     std::map<std::string, Wish> wishes_;
     std::map<std::string, std::int64_t> latest_ready_;  // by the Configuration's uid
     std::optional<std::string> failure_;
@@ -215,7 +215,6 @@ std::vector<store::ObjectPtr> ControlWorld::all(KindId kind) const {
 
 void ControlWorld::start_control() {
     control_ = std::make_unique<ControlProcess>(machine_, seed_ + 1'000'003 * ++lives_, images_);
-    control_since_ = machine_.loop.now();
     if (const auto started = control_->start(); !started) {
         fail("control did not start: " + started.error().message);
         control_.reset();
@@ -280,7 +279,7 @@ void ControlWorld::deploy(const std::string& name) {
         R"({{"template": {{"metadata": {{"annotations": {{
               "autoscaling.knative.dev/window": "6s",
               "autoscaling.knative.dev/target": "10",
-              "serving.knative.dev/progress-deadline": "10s",
+              "serving.knative.dev/progress-deadline": "30s",
               "autoscaling.knative.dev/max-scale": "{}",
               "autoscaling.knative.dev/min-scale": "{}"}}}},
             "spec": {{"containers": [{{"name": "user-container", "image": "{}:{}"}}]}}}},
@@ -371,6 +370,7 @@ void ControlWorld::act() {
         ++probes_["reset"];
     } else if (what < 19) {
         machine_.network.partition("control", "agent");
+        cut_since_ = machine_.loop.now();
         ++probes_["partition"];
     } else {
         machine_.network.heal_all();
@@ -451,8 +451,8 @@ void ControlWorld::check_service(const std::string& name, const Wish& wish) {
     const auto created = model::text_at(object.status(), {"latestCreatedRevisionName"});
     const auto ready = model::text_at(object.status(), {"latestReadyRevisionName"});
     if (good != (created == ready && !ready.empty())) {
-        fail(fmt::format("{}: created {}, ready {}, image {}", name, created, ready,
-                         good ? "good" : "not good"));
+        fail(fmt::format("{}: created {}, ready {}, image {}{}", name, created, ready,
+                         good ? "good" : "not good", why("default/" + std::string(created))));
     }
     if (good && !control::is_ready(object)) {
         fail(fmt::format("{}: not ready: {}", name,
@@ -536,6 +536,10 @@ SimReport ControlWorld::run() {
     const auto actions = 10 + dice_.below(40);
     for (std::uint64_t i = 0; i < actions && !failure_; ++i) {
         act();
+        // A cut longer than a revision may take to come up is rightly its end.
+        if (loop.now() - cut_since_ > 10s) {
+            machine_.network.heal_all();
+        }
         const auto pause = dice_.one_in(6) ? dice_.between(2s, 15s) : dice_.between(1ms, 1500ms);
         loop.run_for(pause);
         check_latest_ready();

@@ -26,26 +26,21 @@ struct RevisionPlan : testing::Test {
                     {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
             "resources": {"limits": {"memory": "64Mi", "cpu": "500m"}},
             "volumeMounts": [{"name": "v", "mountPath": "/etc/x"}]}],
-            "volumes": [{"name": "v", "configMap": {"name": "c"}}]
-}
-})"));
-}
-ObjectPtr revision() const {
-    return world.get(KindId::revision, "shop-00001");
-}
-void plan(const RevisionFacts& facts) {
-    world.apply(plan_revision(*revision(), facts, world.now));
-    EXPECT_TRUE(plan_revision(*revision(), facts, world.now).changes.empty()) << "idempotent";
-}
-std::string condition(std::string_view type) const {
-    return world.condition(KindId::revision, "shop-00001", type);
-}
-std::string all() const {
-    return condition("ResourcesAvailable") + "; " + condition("ContainerHealthy") + "; " +
-           condition("Active") + "; " + condition("Ready");
-}
-}
-;
+            "volumes": [{"name": "v", "configMap": {"name": "c"}}]}})json"));
+    }
+    ObjectPtr revision() const { return world.get(KindId::revision, "shop-00001"); }
+    void plan(const RevisionFacts& facts) {
+        world.apply(plan_revision(*revision(), facts, world.now));
+        EXPECT_TRUE(plan_revision(*revision(), facts, world.now).changes.empty()) << "idempotent";
+    }
+    std::string condition(std::string_view type) const {
+        return world.condition(KindId::revision, "shop-00001", type);
+    }
+    std::string all() const {
+        return condition("ResourcesAvailable") + "; " + condition("ContainerHealthy") + "; " +
+               condition("Active") + "; " + condition("Ready");
+    }
+};
 
 link::InstanceReport failing(const char* reason, std::optional<int> code) {
     link::InstanceReport report;
