@@ -137,8 +137,11 @@ base::Result<std::unique_ptr<Builder::Upload>> Builder::begin_upload(const image
                     uploads_);
     }
     CHECK_OK(check_disk());
-    auto scratch = std::make_shared<Scratch>(host_.disk, offload_, builds_directory(options_),
-                                             scratch_next_++);
+    // A name of its own: the removal of an earlier one may still wait in the offload.
+    auto scratch = std::make_shared<Scratch>(
+        host_.disk, offload_,
+        fmt::format("{}/{:016x}", builds_directory(options_), host_.random.next_u64()),
+        scratch_next_++);
     CHECK_OK(host_.disk.make_directories(scratch->path(), 0700));
     TRY(auto file, host_.disk.open(scratch->at("upload"), host::Disk::Open::create_new));
     return std::make_unique<Upload>(*this, std::move(scratch), std::move(file));

@@ -16,12 +16,8 @@ namespace tidemill::builder {
 class Scratch {
 public:
     // `number`: of this build, unlike that of any other which goes on.
-    Scratch(host::Disk& disk, host::Offload& offload, const std::string& directory,
-            std::uint32_t number)
-        : disk_(disk),
-          offload_(offload),
-          path_(directory + "/" + std::to_string(number)),
-          number_(number) {}
+    Scratch(host::Disk& disk, host::Offload& offload, std::string path, std::uint32_t number)
+        : disk_(disk), offload_(offload), path_(std::move(path)), number_(number) {}
     Scratch(const Scratch&) = delete;
     Scratch& operator=(const Scratch&) = delete;
     ~Scratch();
