@@ -153,6 +153,7 @@ async::Task<base::Status> run_control(Process& process, Options options) {
                   .http = options.http});
     api::NamespaceKeeper namespaces(*store, host);
     CO_CHECK_OK(scope.spawn(namespaces.run()));
+    CO_CHECK_OK(scope.spawn(images.keep_collecting(*store)));
 
     http::Server server(host, api, {});
     CO_TRY(const auto tls, http::TlsServer::make(trust.api.certificate_pem, trust.api.key_pem, ""));

@@ -6,11 +6,13 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "async/channel.h"
 #include "base/bytes.h"
 #include "builder/tools.h"
+#include "model/serving.h"
 
 namespace tidemill::app {
 namespace {
@@ -22,6 +24,9 @@ using namespace std::chrono_literals;
 // Lines of a build that may wait for a slow reader; further ones are left out, and said to be.
 constexpr std::size_t lines_waiting_max = 10'000;
 constexpr base::Duration launcher_limit = 10s;
+constexpr base::Duration collect_every = 10min;
+// An image that was built just now is about to be named by a Service.
+constexpr base::Duration collect_younger = 1h;
 
 // The variables that package clients may be told; values of others stay with the platform.
 constexpr std::array<const char*, 22> package_variables{"PIP_INDEX_URL",
@@ -134,7 +139,16 @@ private:
 };
 
 SourceImages::SourceImages(Process& process, const Options& options)
-    : process_(process), options_(options), build_thread_(process.host().loop, "build", 64) {}
+    : process_(process),
+      options_(options),
+      build_thread_(std::make_unique<host_linux::ThreadOffload>(process.host().loop, "build", 64)) {
+}
+
+SourceImages::~SourceImages() {
+    runner_.reset();
+    build_thread_.reset();  // what runs there uses the builder and the images
+    builder_.reset();
+}
 
 async::Task<Status> SourceImages::start() {
     auto& host = process_.host();
@@ -164,9 +178,40 @@ async::Task<Status> SourceImages::start() {
     builder_options.clients =
         builder::choose_package_clients(environment, {"/etc/pip.conf", "/etc/npmrc"});
     builder_options.tools = builder::survey_tools(host.disk);
-    builder_ = std::make_unique<builder::Builder>(host, build_thread_, *runner_, *images_,
+    builder_ = std::make_unique<builder::Builder>(host, *build_thread_, *runner_, *images_,
                                                   std::move(builder_options));
     co_return builder_->start();
+}
+
+async::Task<void> SourceImages::keep_collecting(const store::Store& store) {
+    auto& host = process_.host();
+    for (;;) {
+        co_await async::sleep_for(host.loop, collect_every);
+        std::set<image::ImageReference> in_use;
+        const auto revisions = store.list({.kind = model::KindId::revision}, {});
+        if (!revisions) {
+            continue;
+        }
+        bool known = true;
+        for (const auto& revision : revisions->items) {
+            const auto spec = model::read_revision_spec(*revision);
+            known = known && spec.has_value();
+            for (const auto& container : spec ? spec->containers : decltype(spec->containers)()) {
+                if (auto reference = image::parse_reference(container.image)) {
+                    in_use.insert(*std::move(reference));
+                }
+            }
+        }
+        if (!known) {
+            continue;  // one that cannot be read might name any image
+        }
+        auto removed = co_await builder_->collect_images(
+            std::move(in_use), host.clock.wall_now() + base::Duration(-collect_younger));
+        if (removed && !removed->empty()) {
+            process_.log().info("images removed that no revision names",
+                                {{"count", removed->size()}});
+        }
+    }
 }
 
 async::Task<base::Result<control::ImageFacts>> SourceImages::describe(std::string image) {

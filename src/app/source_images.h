@@ -16,6 +16,7 @@
 #include "host_linux/thread_offload.h"
 #include "image/store.h"
 #include "launcher/launcher.h"
+#include "store/store.h"
 
 namespace tidemill::app {
 
@@ -27,10 +28,17 @@ base::Result<image::Toolbox> find_toolbox(host::Disk& disk, const Options& optio
 class SourceImages final : public control::Images, public api::Uploads {
 public:
     SourceImages(Process& process, const Options& options);
+    SourceImages(const SourceImages&) = delete;
+    SourceImages& operator=(const SourceImages&) = delete;
+    // Ends builds, then waits for the piece of work that runs beside the loop.
+    ~SourceImages() override;
 
     // Opens the images, sweeps what a crash left, starts the launcher of builds. Before anything
     // else.
     async::Task<base::Status> start();
+
+    // Removes, from time to time, images that no Revision names. Ends by being dropped.
+    async::Task<void> keep_collecting(const store::Store& store);
 
     async::Task<base::Result<control::ImageFacts>> describe(std::string image) override;
     async::Task<base::Result<model::JsonObject>> upload(api::UploadRequest request,
@@ -41,7 +49,7 @@ private:
 
     Process& process_;
     Options options_;
-    host_linux::ThreadOffload build_thread_;
+    std::unique_ptr<host_linux::ThreadOffload> build_thread_;
     image::Toolbox toolbox_;
     std::optional<image::ImageStore> images_;
     std::unique_ptr<launcher::ProgramLauncher> launcher_;
