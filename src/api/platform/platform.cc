@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/access/tokens.h"
-#include "api/describe/discovery.h"
+#include "api/platform/access_question.h"
 #include "api/request/document.h"
 #include "model/names.h"
 #include "wire/json.h"
@@ -270,38 +270,16 @@ async::Task<Answered<Reply>> Platform::remove_token(Call& call) {
 
 async::Task<Answered<Reply>> Platform::review_access(Call& call, const Identity& identity) {
     CO_TRY(const auto body, co_await read_body(call.request));
-    CO_TRY(auto document, parse_document(call.content_type(), body));
-    if (!document.is_object()) {
-        co_return refuse(bad_request("the body is no SelfSubjectAccessReview"));
-    }
-    const auto& object = document.get_object();
-    const auto text = [&](std::string_view part, std::string_view key) {
-        return std::string(model::text_at(object, {"spec", part, key}));
-    };
-    constexpr std::string_view resource = "resourceAttributes";
-    constexpr std::string_view page = "nonResourceAttributes";
-    auth::Access access;
-    if (model::find_member(object, {"spec", page}) != nullptr) {
-        access.verb = text(page, "verb");
-        access.path = text(page, "path");
-    } else if (model::find_member(object, {"spec", resource}) != nullptr) {
-        access = {.verb = text(resource, "verb"),
-                  .api_group = text(resource, "group"),
-                  .resource = text(resource, "resource"),
-                  .subresource = text(resource, "subresource"),
-                  .space = text(resource, "namespace"),
-                  .name = text(resource, "name")};
-    } else {
-        co_return refuse(bad_request(
-            "spec: exactly one of resourceAttributes and nonResourceAttributes is wanted"));
-    }
+    CO_TRY(const auto access, parse_access_question(call.content_type(), body));
     const auto decision = gate_.decide(identity, access);
-    auto& out = document.get_object();
-    out["apiVersion"] = "authorization.k8s.io/v1";
-    out["kind"] = "SelfSubjectAccessReview";
-    out["status"] =
-        JsonObject{{"allowed", decision.allowed()}, {"reason", as_json(decision.reason)}};
-    co_return Reply::document(document, call.wanted.format, 201);
+    co_return Reply::document(
+        JsonObject{{"kind", "SelfSubjectAccessReview"},
+                   {"apiVersion", "authorization.k8s.io/v1"},
+                   {"metadata", JsonObject{{"creationTimestamp", nullptr}}},
+                   {"spec", JsonObject()},
+                   {"status", JsonObject{{"allowed", decision.allowed()},
+                                         {"reason", as_json(decision.reason)}}}},
+        call.wanted.format, 201);
 }
 
 Answered<Reply> Platform::addresses(const Call& call) const {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "api/platform/access_question.h"
 #include "api/platform/logs.h"
 #include "api/request/parameters.h"
 #include "api/request/representation.h"
@@ -106,6 +107,32 @@ TEST(Parameters, ListRulesAreThoseOfKubernetes) {
         }
         EXPECT_EQ(status, c.status) << c.query;
     }
+}
+
+TEST(AccessQuestion, IsReadFromWhatClientsSend) {
+    const auto field = [](char number, const std::string& bytes) {
+        return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} +
+               bytes;
+    };
+    const auto attributes =
+        field(1, "shop") + field(2, "create") + field(3, "apps") + field(5, "deployments");
+    const auto protobuf =
+        std::string("k8s\0", 4) + field(1, "") + field(2, field(2, field(1, attributes)));
+    constexpr const char* type = "application/vnd.kubernetes.protobuf";
+    const auto access = parse_access_question(type, protobuf);
+    ASSERT_TRUE(access) << access.error().message;
+    EXPECT_EQ(access->space, "shop");
+    EXPECT_EQ(access->verb, "create");
+    EXPECT_EQ(access->api_group, "apps");
+    EXPECT_EQ(access->resource, "deployments");
+    const auto page = parse_access_question(
+        "application/json", R"({"spec":{"nonResourceAttributes":{"verb":"get","path":"/x"}}})");
+    ASSERT_TRUE(page);
+    EXPECT_EQ(page->path, "/x");
+    EXPECT_FALSE(parse_access_question(type, "k8s"));
+    EXPECT_FALSE(parse_access_question(type, std::string("k8s\0\xff", 5)));
+    EXPECT_FALSE(parse_access_question("application/json", R"({"spec":{}})"));
+    EXPECT_FALSE(parse_access_question("application/json", "[]"));
 }
 
 TEST(Logs, LinesOfCriBecomeLinesOfPeople) {
