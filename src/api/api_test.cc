@@ -49,6 +49,7 @@ TEST(ApiDiscovery, OpenApiLetsOldAndNewKubectlGoOn) {
                    .accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"});
     EXPECT_EQ(old.status, 200);
     EXPECT_TRUE(old.text.starts_with(std::string("\x0a\x03") + "2.0\x12"));
+    EXPECT_EQ(old.headers.get("Content-Type"), "application/octet-stream");
     EXPECT_EQ(world.get("/openapi/v2").at(".swagger"), "2.0");
     const auto index = world.get("/openapi/v3");
     const auto url =

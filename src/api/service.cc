@@ -294,7 +294,8 @@ Answered<Reply> Api::serve_page(const Call& call) {
     if (path == "/openapi/v2") {
         for (const auto& range : media_ranges(accept)) {
             if (range.type.starts_with("application/com.github.proto-openapi.spec.v2")) {
-                return Reply{.content_type = std::string(range.type),
+                // Its own media type holds an @, which kubectl 1.20 cannot parse in an answer.
+                return Reply{.content_type = "application/octet-stream",
                              .body = openapi_v2_protobuf(options_.build)};
             }
         }
