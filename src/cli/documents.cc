@@ -42,6 +42,25 @@ std::string entry(const wire::Json& document, std::string_view map, std::string_
                                                   : std::string();
 }
 
+wire::Json without_managed_fields(wire::Json document) {
+    const auto strip = [](wire::Json& object) {
+        auto* const fields = object.if_object();
+        auto* const metadata = fields == nullptr ? nullptr : fields->if_contains("metadata");
+        if (metadata != nullptr && metadata->is_object()) {
+            metadata->get_object().erase("managedFields");
+        }
+    };
+    strip(document);
+    auto* const fields = document.if_object();
+    auto* const items = fields == nullptr ? nullptr : fields->if_contains("items");
+    if (items != nullptr && items->is_array()) {
+        for (auto& item : items->get_array()) {
+            strip(item);
+        }
+    }
+    return document;
+}
+
 std::string name_of(const wire::Json& object) {
     return text_at(object, "metadata.name");
 }

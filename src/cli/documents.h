@@ -22,6 +22,10 @@ const wire::JsonArray& list_at(const wire::Json& document, std::string_view path
 // A label or annotation, whose key may hold dots. `map` is "metadata.labels" or the like.
 std::string entry(const wire::Json& document, std::string_view map, std::string_view key);
 
+// Without metadata.managedFields, of the object and of a list's items: what server-side apply notes
+// there is for programs, and longer than the object.
+wire::Json without_managed_fields(wire::Json document);
+
 std::string name_of(const wire::Json& object);
 std::string space_of(const wire::Json& object);
 // "3h" since creation; empty when unknown.

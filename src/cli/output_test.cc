@@ -77,6 +77,7 @@ TEST(Refusals, AreShownWithoutTheFrameAndWithTheirPage) {
                             "spec.traffic"),
               "Traffic targets sum to 90, want 100: spec.traffic");
     EXPECT_EQ(stable_code("no credentials were sent (TM-301)"), "TM-301");
+    EXPECT_EQ(stable_code("TM-405: compile ended"), "TM-405");
     EXPECT_EQ(stable_code("plain"), "");
     EXPECT_NE(advice_for({base::Code::denied, "no (TM-301)"}).find("TM-301"), std::string::npos);
 }

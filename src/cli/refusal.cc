@@ -19,6 +19,10 @@ std::string plain_message(std::string_view message) {
 }
 
 std::string stable_code(std::string_view message) {
+    if (message.starts_with("TM-")) {
+        const auto end = message.find(':');
+        return end == std::string_view::npos ? "" : std::string(message.substr(0, end));
+    }
     const auto begin = message.rfind("(TM-");
     const auto end = message.find(')', begin == std::string_view::npos ? message.size() : begin);
     if (begin == std::string_view::npos || end == std::string_view::npos) {
@@ -55,8 +59,8 @@ std::string advice_for_reason(std::string_view reason, std::string_view service)
     }
     if (reason.starts_with("ExitCode")) {
         return fmt::format(
-            "the program ended by itself; its last words are above, all of them: "
-            "tidemill logs {} --previous",
+            "the program ended by itself: correct it, try it here, and deploy "
+            "again; how its starts went: tidemill explain {}",
             service);
     }
     if (reason == "OOMKilled" || reason == "OutOfMemory") {

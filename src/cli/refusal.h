@@ -11,7 +11,8 @@ namespace tidemill::cli {
 // The message without the frame that Kubernetes' webhooks put around it, which kubectl's users
 // know and ours need not.
 std::string plain_message(std::string_view message);
-// "TM-301" of a message that ends with "(TM-301)"; empty when it names none.
+// "TM-301" of a message that ends with "(TM-301)" or begins with "TM-301:"; empty when it names
+// none.
 std::string stable_code(std::string_view message);
 // What to do about it, in one line; empty when the message says so itself.
 std::string advice_for(const base::Error& error);

@@ -209,7 +209,7 @@ TEST_F(Run, DeployOfAnImageKeepsWhatIsThereAndExplainsAFailure) {
     EXPECT_EQ(run({"deploy", "dev.local/default/shop@sha256:cd", "--name", "shop"}), 1) << err;
     EXPECT_GE(sim.loop.now() - began, std::chrono::seconds(2));
     EXPECT_EQ(out, "");
-    for (const auto* const text : {"it fell over", "ExitCode3", "  boom", "tidemill logs shop",
+    for (const auto* const text : {"it fell over", "ExitCode3", "  boom", "tidemill explain shop",
                                    "shop-00001 goes on serving"}) {
         EXPECT_TRUE(says(text)) << text << "\n" << err;
     }
@@ -228,6 +228,12 @@ TEST_F(Run, DeployRefusesWhatItCannot) {
     EXPECT_EQ(run({"deploy", "/empty", "--name", "web"}), 1);
     EXPECT_TRUE(says("nothing to send")) << err;
     write("/empty/x", "x");
+    answer("POST " + services, R"({"message":"PORT is reserved"})", 400);
+    EXPECT_EQ(run({"deploy", "/empty", "--name", "web", "-e", "PORT=1"}), 1);
+    EXPECT_TRUE(says("PORT is reserved")) << err;
+    EXPECT_EQ(api.asked.back(), "POST " + services + "?dryRun=All");
+    api.answers.clear();
+    answer("POST " + services, "{}", 201);
     answer("POST " + sources + "/web",
            "{\"log\":\"pip says no\"}\n"
            "{\"error\":{\"code\":\"invalid\",\"message\":\"the build failed (TM-310)\"}}\n");
@@ -276,6 +282,17 @@ void discover(FakeApi& api) {
          "responseKind":{"kind":"Service"},"shortNames":["svc"]},
         {"resource":"configmaps","singularResource":"configmap","scope":"Namespaced",
          "responseKind":{"kind":"ConfigMap"},"shortNames":["cm"]}]}]}]})"});
+}
+
+TEST_F(Run, DocumentsAreShownWithoutManagedFields) {
+    discover(api);
+    const std::string item = R"({"metadata":{"name":"a","managedFields":[{"manager":"x"}]}})";
+    answer("GET " + services + "/a", item);
+    answer("GET " + services, R"({"items":[)" + item + "]}");
+    EXPECT_EQ(run({"get", "ksvc", "a", "-o", "yaml"}), 0);
+    EXPECT_EQ(out, "metadata:\n  name: a\n");
+    EXPECT_EQ(run({"get", "ksvc", "-o", "yaml"}), 0);
+    EXPECT_EQ(out, "items:\n- metadata:\n    name: a\n");
 }
 
 TEST_F(Run, GetPrintsTheServersTableAndDocuments) {

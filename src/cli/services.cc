@@ -39,14 +39,14 @@ async::Task<Result<wire::Json>> get_service(Session& session, std::string space,
 
 async::Task<Result<wire::Json>> change_service(
     Session& session, std::string space, std::string name,
-    std::function<Result<wire::Json>(const wire::Json&)> patch_of) {
+    std::function<Result<wire::Json>(const wire::Json&)> patch_of, std::string query) {
     CO_TRY(auto* const api, session.api());
     for (int attempt = 1;; ++attempt) {
         CO_TRY(const auto service, co_await get_service(session, space, name));
         CO_TRY(const auto patch, patch_of(service));
         client::CallOptions options;
         options.content_type = paths::merge_patch;
-        auto changed = co_await api->json("PATCH", paths::serving(space, "services", name),
+        auto changed = co_await api->json("PATCH", paths::serving(space, "services", name) + query,
                                           wire::write_json(patch), std::move(options));
         if (changed || changed.error().code != Code::conflict || attempt == attempts_max) {
             co_return changed;

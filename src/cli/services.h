@@ -14,11 +14,12 @@ async::Task<base::Result<wire::Json>> get_service(Session& session, std::string 
                                                   std::string name);
 
 // Reads the service, makes a merge patch of it and writes it; again, up to five times, when
-// somebody else was faster. `patch_of` outlives the task. Errors: those of `patch_of` and the
-// calls.
+// somebody else was faster. `query` goes behind the path of the write, e.g. "?dryRun=All". Errors:
+// those of `patch_of` and the calls.
 async::Task<base::Result<wire::Json>> change_service(
     Session& session, std::string space, std::string name,
-    std::function<base::Result<wire::Json>(const wire::Json& service)> patch_of);
+    std::function<base::Result<wire::Json>(const wire::Json& service)> patch_of,
+    std::string query = {});
 
 // The revisions of one service. Errors: those of the call.
 async::Task<base::Result<wire::Json>> get_revisions(Session& session, std::string space,

@@ -165,11 +165,8 @@ Result<Rollback> choose_rollback(const wire::JsonArray& revisions, const wire::J
     std::ranges::sort(sorted,
                       [](const wire::Json* a, const wire::Json* b) { return older(*a, *b); });
     Rollback out;
-    std::int64_t most = 0;
     for (const auto* const revision : sorted) {
-        const auto percent = percent_of(traffic, name_of(*revision));
-        if (percent >= most && percent > 0) {
-            most = percent;
+        if (percent_of(traffic, name_of(*revision)) > 0) {
             out.from = name_of(*revision);
         }
     }

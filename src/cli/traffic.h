@@ -49,9 +49,10 @@ struct Rollback {
     std::string to;
     friend bool operator==(const Rollback&, const Rollback&) = default;
 };
-// `revisions` of the service, in any order; `traffic` of its status. From is the revision with most
-// traffic; to is `wanted`, or when that is empty the newest ready one made before it. Errors:
-// not_found (nothing to go back to; no revision `wanted`), conflict (`wanted` is not ready).
+// `revisions` of the service, in any order; `traffic` of its status. From is the newest revision
+// that gets any traffic, so that a canary goes first; to is `wanted`, or when that is empty the
+// newest ready one made before it. Errors: not_found (nothing to go back to; no revision `wanted`),
+// conflict (`wanted` is not ready).
 base::Result<Rollback> choose_rollback(const wire::JsonArray& revisions,
                                        const wire::JsonArray& traffic, std::string_view wanted);
 

@@ -200,7 +200,7 @@ async::Task<void> explain_failure(Session& session, wire::Json service) {
             session.say(fmt::format("  {}", line));
         }
     } else if (!revision.empty()) {
-        session.say("It wrote nothing to its log.");
+        session.say("There is no log of it: it wrote nothing, or its instances are gone.");
     }
     session.say(fmt::format("What to do: {}", advice_for_reason(reason, name)));
     const auto ready_revision = text_at(service, "status.latestReadyRevisionName");

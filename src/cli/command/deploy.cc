@@ -102,7 +102,9 @@ struct Building {
             return false;
         }
         if (const auto* const log = member(*said, "log")) {
-            for (const auto each : base::split(base::trim(cell_text(*log)), '\n')) {
+            auto text = cell_text(*log);
+            text.erase(text.find_last_not_of("\r\n") + 1);
+            for (const auto each : base::split(text, '\n')) {
                 progress.line(each);
             }
         }
@@ -126,19 +128,15 @@ struct Building {
     }
 };
 
+// `folder` outlives the task.
 async::Task<Result<std::string>> build(Session& session, Progress& progress, std::string space,
-                                       std::string name, std::string path) {
+                                       std::string name, const SourceFolder& folder) {
     CO_TRY(auto* const api, session.api());
     progress.begin("upload and build");
-    const auto folder = read_source_folder(session.host().disk, path, {});
-    if (!folder) {
-        progress.failed();
-        co_return std::unexpected(folder.error());
-    }
-    for (const auto& left_out : folder->left_out) {
+    for (const auto& left_out : folder.left_out) {
         progress.line(fmt::format("not sent (no file, or a link that leads out): {}", left_out));
     }
-    SourceTar tar(session.host().disk, *folder);
+    SourceTar tar(session.host().disk, folder);
     std::optional<base::Error> read_error;
     http::ClientRequest request;
     request.method = "POST";
@@ -169,13 +167,16 @@ async::Task<Result<std::string>> build(Session& session, Progress& progress, std
         progress.failed();
         co_return std::unexpected(*std::move(building.error));
     }
-    progress.done(fmt::format("{} files, {} bytes", folder->files.size(), folder->bytes));
+    progress.done(fmt::format("{} files, {} bytes", folder.files.size(), folder.bytes));
     co_return std::move(building.image);
 }
 
-// Creates the service or changes the one that is there.
+// Creates the service or changes the one that is there; on trial the server checks, and nothing is
+// stored.
+enum class Effect : std::uint8_t { write, trial };
 async::Task<Result<wire::Json>> put_service(Session& session, std::string space, std::string name,
-                                            ServiceWish wish) {
+                                            ServiceWish wish, Effect effect) {
+    const std::string query = effect == Effect::trial ? "?dryRun=All" : "";
     CO_TRY(auto* const api, session.api());
     auto there = co_await api->json("GET", paths::serving(space, "services", name), "", {});
     if (!there && there.error().code != Code::not_found) {
@@ -187,14 +188,14 @@ async::Task<Result<wire::Json>> put_service(Session& session, std::string space,
                            "--no-traffic: {} is new, so no earlier revision could take the traffic",
                            name);
         }
-        auto made = co_await api->json("POST", paths::serving(space, "services"),
+        auto made = co_await api->json("POST", paths::serving(space, "services") + query,
                                        wire::write_json(new_service(space, name, wish)), {});
         if (made || made.error().code != Code::conflict) {
             co_return made;
         }
     }
     auto patch_of = [&wish](const wire::Json& service) { return service_patch(service, wish); };
-    co_return co_await change_service(session, space, name, std::move(patch_of));
+    co_return co_await change_service(session, space, name, std::move(patch_of), query);
 }
 
 // What a caller should know beside the URL: how to reach it, and a split that passes it by.
@@ -238,12 +239,17 @@ async::Task<Outcome> run_deploy(Session& session) {
     const auto space = session.space();
     Progress progress(session);
     if (*source == Source::folder) {
-        CO_TRY(wish->image, co_await build(session, progress, space, name, what));
+        CO_TRY(const auto folder, read_source_folder(session.host().disk, what, {}));
+        // What the flags say is checked before minutes go into a build.
+        auto trial = *wish;
+        trial.image = fmt::format("dev.local/{}/{}@sha256:{:064}", space, name, 0);
+        CO_CHECK_OK(co_await put_service(session, space, name, std::move(trial), Effect::trial));
+        CO_TRY(wish->image, co_await build(session, progress, space, name, folder));
     } else {
         wish->image = what;
     }
     progress.begin(fmt::format("deploy {}", name));
-    auto service = co_await put_service(session, space, name, *std::move(wish));
+    auto service = co_await put_service(session, space, name, *std::move(wish), Effect::write);
     if (!service) {
         progress.failed();
         co_return std::unexpected(std::move(service).error());

@@ -1,6 +1,7 @@
 // explain: why a service is as it is.
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "cli/command/commands.h"
 #include "cli/documents.h"
 #include "cli/output.h"
@@ -60,7 +61,12 @@ std::string revision_text(const Paint& paint, const wire::Json& revision) {
     }
     for (const auto* const decision : decisions) {
         const auto at = text_at(*decision, "at");
-        text += fmt::format("    {}{}{}\n", at, at.empty() ? "" : " ", text_at(*decision, "text"));
+        text += fmt::format("    {}\n", at);
+        auto reasons = text_at(*decision, "text");
+        reasons.erase(reasons.find_last_not_of('\n') + 1);
+        for (const auto line : base::split(reasons, '\n')) {
+            text += fmt::format("      {}\n", line);
+        }
     }
     for (const auto* const start : newest(list_at(revision, "coldStarts"), starts_shown)) {
         text += fmt::format("  Started {} at {}: {}\n{}", text_at(*start, "instance"),

@@ -107,7 +107,7 @@ async::Task<Result<std::string>> print_documents(Session& session, const Wanted&
             session.print(name_line(wanted, item));
         }
     } else {
-        CO_TRY(const auto text, show(document, wanted.format));
+        CO_TRY(const auto text, show(without_managed_fields(document), wanted.format));
         session.print(text);
     }
     co_return text_at(document, "metadata.resourceVersion");
@@ -143,7 +143,7 @@ async::Task<base::Status> print_changes(Session& session, const Wanted& wanted,
         if (wanted.format.kind == Format::Kind::name) {
             session.print(name_line(wanted, *object));
         } else if (documents) {
-            auto text = show(*object, wanted.format);
+            auto text = show(without_managed_fields(*object), wanted.format);
             if (!text) {
                 error = text.error();
                 return false;

@@ -37,7 +37,7 @@ async::Task<Outcome> run_ls(Session& session) {
     CO_TRY(const auto services,
            co_await api->json("GET", paths::serving(space, "services"), "", {}));
     if (format->is_document()) {
-        CO_TRY(const auto text, show(services, *format));
+        CO_TRY(const auto text, show(without_managed_fields(services), *format));
         session.print(text);
         co_return Exit::done;
     }

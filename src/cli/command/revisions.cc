@@ -48,7 +48,7 @@ async::Task<Outcome> run_revisions(Session& session) {
     }
     CO_TRY(const auto list, co_await api->json("GET", path, "", {}));
     if (format->is_document()) {
-        CO_TRY(const auto text, show(list, *format));
+        CO_TRY(const auto text, show(without_managed_fields(list), *format));
         session.print(text);
         co_return Exit::done;
     }
