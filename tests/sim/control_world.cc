@@ -502,6 +502,13 @@ void ControlWorld::check_revision(const model::Object& revision) {
 }
 
 void ControlWorld::check_calm() {
+    for (const auto kind : {KindId::configuration, KindId::route}) {
+        for (const auto& object : all(kind)) {
+            if (object->metadata.labels.contains("annoying")) {
+                fail(model::describe(object->key()) + " has drifted and stays so");
+            }
+        }
+    }
     for (const auto& [name, wish] : wishes_) {
         check_service(name, wish);
     }
@@ -533,7 +540,7 @@ SimReport ControlWorld::run() {
         (void)control_->scope().spawn(write(std::move(settings), true));
         loop.run_for(100ms);
     }
-    const auto actions = 10 + dice_.below(40);
+    const auto actions = 6 + dice_.below(26);
     for (std::uint64_t i = 0; i < actions && !failure_; ++i) {
         act();
         // A cut longer than a revision may take to come up is rightly its end.

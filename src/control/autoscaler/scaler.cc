@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace tidemill::control {
 
 namespace {
@@ -23,7 +25,8 @@ std::int32_t bounded(const ScalerInputs& inputs) {
     if (inputs.desired < low) {
         return low;
     }
-    return spec.scale_max != 0 ? std::min(inputs.desired, spec.scale_max) : inputs.desired;
+    const bool limited = spec.scale_max != 0 && !TIDEMILL_MUTANT("control.max_scale_ignored");
+    return limited ? std::min(inputs.desired, spec.scale_max) : inputs.desired;
 }
 
 struct Zero {
@@ -73,7 +76,7 @@ Zero towards_zero(const ScalerInputs& inputs) {
     switch (inputs.activity.activity) {
         case Activity::activating: {
             const auto deadline = inputs.spec.progress_deadline + activation_slack;
-            if (spent > deadline) {
+            if (spent > deadline && !TIDEMILL_MUTANT("control.never_gives_up")) {
                 return {0, true, ScalerReason::activation_timeout};
             }
             return {-1, false, ScalerReason::activating, deadline};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "base/text.h"
 #include "control/configuration/names.h"
 
@@ -104,8 +105,10 @@ ObjectPtr latest_ready(const ConfigurationWorld& world, const Object& created) {
         if (revision->metadata.name == created.metadata.name) {
             return revision;
         }
-        if (generation_of(*revision) >= oldest &&
-            (best == nullptr || generation_of(*revision) > generation_of(*best))) {
+        if ((generation_of(*revision) >= oldest ||
+             TIDEMILL_MUTANT("control.latest_ready_goes_back")) &&
+            (best == nullptr || TIDEMILL_MUTANT("control.latest_ready_goes_back") ||
+             generation_of(*revision) > generation_of(*best))) {
             best = revision;
         }
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/mutant.h"
 #include "control/configuration/names.h"
 #include "control/configuration/plan.h"
 #include "control/controller/control.h"
@@ -60,7 +61,7 @@ async::Task<base::Status> Control::reconcile(model::ObjectKey key) {
     }
     if (object == nullptr) {
         unpublish_object(key);
-        if (key.kind == KindId::revision) {
+        if (key.kind == KindId::revision && !TIDEMILL_MUTANT("control.deleted_goes_on_running")) {
             fleet_.drop(key.namespace_name + "/" + key.name);
             look_up_again_.erase(key);
             dirty_.set();
@@ -177,7 +178,9 @@ async::Task<base::Status> Control::reconcile_route(model::ObjectKey key) {
     labels.configurations = list(KindId::configuration, space, {});
     auto label_plan = plan_routing_labels(labels, clock_.wall_now());
     if (route == nullptr) {
-        unpublish_object(key);
+        if (!TIDEMILL_MUTANT("control.deleted_stays_routed")) {
+            unpublish_object(key);
+        }
         co_return co_await apply(std::move(label_plan), nullptr);
     }
     publish_object(*route);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace tidemill::control {
 
 WorkQueue::WorkQueue(async::Loop& loop, Pauses pauses)
@@ -11,7 +13,9 @@ WorkQueue::WorkQueue(async::Loop& loop, Pauses pauses)
 
 void WorkQueue::add(const model::ObjectKey& key) {
     if (working_.contains(key)) {
-        again_.insert(key);
+        if (!TIDEMILL_MUTANT("control.news_during_work_is_lost")) {
+            again_.insert(key);
+        }
         return;
     }
     if (const auto found = later_.find(key); found != later_.end()) {
@@ -69,7 +73,7 @@ async::Task<model::ObjectKey> WorkQueue::take() {
 void WorkQueue::done(const model::ObjectKey& key, Outcome outcome) {
     working_.erase(key);
     const bool again = again_.erase(key) > 0;
-    if (outcome == Outcome::failed) {
+    if (outcome == Outcome::failed && !TIDEMILL_MUTANT("control.failure_is_final")) {
         auto& pause = pause_[key];
         pause = pause == base::Duration(0) ? pauses_.first : std::min(pause * 2, pauses_.longest);
         add_at(key, loop_.now() + pause);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutant.h"
 #include "control/route_table/route_table.h"
 #include "model/serving.h"
 
@@ -63,7 +64,8 @@ void Fleet::take(const model::Object& revision, const model::PlatformConfig& pla
         entry.taken_wall = at.wall;
         if (const auto early = early_.extract(name)) {
             entry.endpoints = early.mapped();
-            entry.is_haunted = !entry.past && !entry.endpoints.empty();
+            entry.is_haunted = !entry.past && !entry.endpoints.empty() &&
+                               !TIDEMILL_MUTANT("control.ghosts_answer");
         }
     }
     const auto spec = model::read_revision_spec(revision);
@@ -177,7 +179,8 @@ bool Fleet::endpoints(const link::RevisionEndpoints& endpoints) {
     entry.endpoints = endpoints.endpoints;
     // Nobody has asked for them in this revision's name: no autoscaler now, none before.
     const bool is_asked_for = entry.autoscaler || entry.past;
-    entry.is_haunted = !entry.endpoints.empty() && (entry.is_haunted || !is_asked_for);
+    entry.is_haunted = !entry.endpoints.empty() && (entry.is_haunted || !is_asked_for) &&
+                       !TIDEMILL_MUTANT("control.ghosts_answer");
     std::erase_if(entry.reports, [&](const auto& report) {
         return std::ranges::find(entry.endpoints, report.first, &link::Endpoint::instance) ==
                entry.endpoints.end();
@@ -320,13 +323,14 @@ RevisionFacts Fleet::facts(const std::string& revision) const {
 }
 
 std::optional<std::vector<link::Message>> Fleet::wanted(base::Instant now) const {
-    if (!agent_heard_) {
+    if (!agent_heard_ && !TIDEMILL_MUTANT("control.table_before_agent_was_heard")) {
         return std::nullopt;
     }
     std::vector<link::Message> table;
     for (const auto& [name, entry] : entries_) {
         if (entry.image != RevisionFacts::Image::found || !entry.autoscaler) {
             if (living_of(entry) > 0 && !entry.is_haunted &&
+                !TIDEMILL_MUTANT("control.table_before_images") &&
                 now - *agent_heard_ < limits_.image_patience) {
                 return std::nullopt;
             }

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/mutant.h"
 #include "model/serving.h"
 
 namespace tidemill::control {
@@ -132,7 +133,8 @@ Plan plan_revision(const Object& revision, const RevisionFacts& facts, base::Wal
         return plan;
     }
     const bool was_known = remembered_scale(revision).has_value();
-    if (was_known && !facts.activity && facts.image != RevisionFacts::Image::missing) {
+    if (was_known && !TIDEMILL_MUTANT("control.restart_forgets") && !facts.activity &&
+        facts.image != RevisionFacts::Image::missing) {
         // A control that has just begun knows less than the status, which is also its memory.
         return plan;
     }

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/mutant.h"
+
 namespace tidemill::control {
 
 namespace {
@@ -72,7 +74,10 @@ private:
         if (configuration == nullptr) {
             return missing("Configuration", target.configuration_name);
         }
-        const auto name = model::text_at(configuration->status(), {"latestReadyRevisionName"});
+        const bool hasty = TIDEMILL_MUTANT("control.route_before_ready");
+        const auto name =
+            model::text_at(configuration->status(),
+                           {hasty ? "latestCreatedRevisionName" : "latestReadyRevisionName"});
         if (name.empty()) {
             return unready_configuration(*configuration);
         }
@@ -80,7 +85,7 @@ private:
         if (revision == nullptr) {
             return missing("Revision", name);
         }
-        if (!is_ready(*revision)) {
+        if (!hasty && !is_ready(*revision)) {
             return unready_revision(*revision);
         }
         merge(target, *revision);

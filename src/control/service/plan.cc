@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "base/mutant.h"
 #include "base/text.h"
 #include "control/configuration/names.h"
 #include "model/conditions.h"
@@ -98,7 +99,8 @@ bool settle(const Object* existing, Object wanted, Plan& plan, Notice created) {
         return false;
     }
     if (model::same_meaning(existing->spec(), wanted.spec()) &&
-        existing->metadata.labels == wanted.metadata.labels &&
+        (existing->metadata.labels == wanted.metadata.labels ||
+         TIDEMILL_MUTANT("control.drift_stays")) &&
         existing->metadata.annotations == wanted.metadata.annotations) {
         return true;
     }
