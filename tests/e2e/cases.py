@@ -94,7 +94,7 @@ class ApiCase(unittest.TestCase):
         """A folder with the app of many behaviours."""
         text = (APPS / "behaviour.py").read_text()
         return cls.folder(name, {"behaviour.py": text, "Procfile":
-                                 f"web: MODE={mode} WORD={word} exec python3 -I -S behaviour.py\n"})
+                                 f"web: MODE={mode} WORD=${{WORD:-{word}}} exec python3 -I -S behaviour.py\n"})
 
     def tidemill(self, *words, **options):
         return self.platform.run(*words, **options)

@@ -650,7 +650,8 @@ class UpAndDown(unittest.TestCase):
             ("--http", "0.0.0.0:0"): "--public",
             ("--http",): "wants a value",
             ("--fixed-routes", "/nowhere/routes"): "/nowhere/routes",
-            ("--proxy-workers", "0"): "1 to 256",
+            ("--log-format", "xml"): "human or json",
+            ("--data", ""): "--data",
         }
         for words, part in rows.items():
             with self.subTest(words=words):
