@@ -70,6 +70,7 @@ private:
         std::array<std::uint16_t, texts> sizes;
     };
     void fire() override { flush(); }
+    void append_time(base::WallTime at);
     void format(const Record& record, const char* text, base::WallTime began);
 
     async::Loop& loop_;
@@ -82,6 +83,8 @@ private:
     std::uint64_t lines_ = 0;
     std::uint64_t lines_dropped_ = 0;
     std::string out_;
+    std::int64_t second_ = INT64_MIN;  // the one that second_text_ says
+    std::string second_text_;
 };
 
 }  // namespace tidemill::proxy

@@ -153,9 +153,10 @@ TEST(Forward, a_request_leaves_its_line_and_its_count) {
     world.say(*client, "GET /\"quoted\" HTTP/1.1\r\nHost: no.such\r\n\r\n");
     const auto line = world.log();
     for (const auto* part :
-         {R"("method":"GET")", R"("host":"app.default.localhost")", R"("path":"/a")",
-          R"("status":200)", R"("bytes_out":2)", R"("revision":"default/app-1")",
-          R"("instance":"app-1-0")", R"("client":"127.0.0.1")", R"("total_us":0)"}) {
+         {R"({"time":"2023-11-14T22:13:21.000000000Z","request_id":")", R"("method":"GET")",
+          R"("host":"app.default.localhost")", R"("path":"/a")", R"("status":200)",
+          R"("bytes_out":2)", R"("revision":"default/app-1")", R"("instance":"app-1-0")",
+          R"("client":"127.0.0.1")", R"("total_us":0)"}) {
         EXPECT_THAT(line, HasSubstr(part));
     }
     const auto metrics = world.worker->snapshot().to_prometheus();

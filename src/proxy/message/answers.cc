@@ -35,6 +35,16 @@ constexpr std::array<ReasonFacts, static_cast<std::size_t>(Reason::count_)> fact
     {"TM-217", 499, "the client stopped reading the answer", ""},
 }};
 
+// What stands for itself inside a JSON string. Bytes above 0x7e may be no UTF-8: they are escaped
+// as Latin-1, so that the document stays well formed.
+constexpr std::array<bool, 256> plain_in_json = [] {
+    std::array<bool, 256> plain{};
+    for (std::size_t c = 0x20; c < 0x7f; ++c) {
+        plain[c] = c != '"' && c != '\\';
+    }
+    return plain;
+}();
+
 }  // namespace
 
 const ReasonFacts& facts_of(Reason reason) {
@@ -46,8 +56,7 @@ void append_json_escaped(std::string& out, std::string_view text) {
     std::size_t plain = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto c = static_cast<unsigned char>(text[i]);
-        // Bytes above 0x7e may be no UTF-8: as Latin-1, so that the document stays well formed.
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+        if (plain_in_json[c]) {
             continue;
         }
         out.append(text, plain, i - plain);
