@@ -1,6 +1,7 @@
 #include "agent/link_service.h"
 
 #include "base/time.h"
+#include "link/codec.h"
 
 namespace tidemill::agent {
 namespace {
@@ -22,7 +23,7 @@ void LinkService::serve(Agent& agent) {
 
 void LinkService::endpoints(const link::RevisionEndpoints& endpoints) {
     if (endpoints.endpoints.empty()) {
-        table_.erase(endpoints.revision);
+        table_.erase(link::key_of(endpoints));
     } else {
         table_.put(endpoints);
     }

@@ -24,6 +24,8 @@ public:
     // Before any connection; `agent` outlives it.
     void serve(Agent& agent);
 
+    // What every peer mirrors: RevisionEndpoints.
+    link::Table& table() { return table_; }
     link::Session& control() { return control_; }
     link::Session& proxies() { return proxies_; }
 

@@ -27,6 +27,8 @@ void Table::put(const Message& value) {
 }
 
 void Table::erase(const std::string& key) {
+    // A name without its kind would be passed over in silence, and the value stay for ever.
+    CHECK(key.find(' ') != std::string::npos);
     if (values_.erase(key) > 0) {
         changed_.insert(key);
     }
