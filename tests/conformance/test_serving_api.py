@@ -35,6 +35,18 @@ class ServingApi(ApiCase):
                            ("revisions", "whole-00001")):
             wait_until(lambda: self.api.call("GET", f"{BASE}/{kind}/{name}")[0] == 404, 15, f"{kind}/{name} is gone")
 
+    def test_ready_means_that_the_url_answers_now(self):
+        """Ready (test/conformance CheckEndpointState asks once): who sees it may call at once; so may who sees a tag."""
+        for number in range(8):
+            name = f"now-{number}"
+            self.create(service(name, self.image()))
+            self.wait_ready(name)
+            self.assertEqual(self.platform.request(self.host(name))[0], 200)
+            self.api.call("PATCH", f"{BASE}/services/{name}", {"spec": {"traffic": [
+                {"latestRevision": True, "percent": 100, "tag": "now"}]}}, "application/merge-patch+json")
+            wait_until(lambda: any(each.get("tag") == "now" for each in self.get(name)["status"].get("traffic", [])), 10, "the tag")
+            self.assertEqual(self.platform.request(f"now-{self.host(name)}")[0], 200)
+
     def test_defaults_are_stored(self):
         """Defaulting: timeoutSeconds 300, containerConcurrency 0, the container's name, and traffic to the latest."""
         found = self.made("defaults")

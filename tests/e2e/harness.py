@@ -43,7 +43,9 @@ def wait_until(check, seconds, what):
 class Platform:
     """One `tidemill up`. Use as a context manager."""
 
-    def __init__(self, data=None, arguments=(), environment=None):
+    def __init__(self, data=None, arguments=(), environment=None, user=None, binary=None):
+        self.user = user  # a number: whom root starts it as
+        self.binary = binary or BINARY
         self.own_data = data is None
         self.data = Path(data or tempfile.mkdtemp(prefix="tidemill-e2e-"))
         self.arguments = list(arguments)
@@ -67,9 +69,10 @@ class Platform:
     def start(self, seconds=30):
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [str(BINARY), "up", "--data", str(self.data), "--http", "127.0.0.1:0", "--api", "127.0.0.1:0",
+            [str(self.binary), "up", "--data", str(self.data), "--http", "127.0.0.1:0", "--api", "127.0.0.1:0",
              "--metrics", "127.0.0.1:0", *self.arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self.environment,
+            **({} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}))
         log.close()
         os.set_blocking(self.process.stdout.fileno(), False)
         text = b""

@@ -606,6 +606,34 @@ class UpAndDown(unittest.TestCase):
             self.assertFalse(any(map(alive, pids)))
             self.assertEqual(platform.instances(), {})
 
+    def test_ctrl_c_stops_everything_too(self):
+        host = self.routes.native("app", instances=1)
+        platform = self.routes.platform()
+        with platform:
+            self.assertEqual(platform.request(host)[0], 200)
+            pids = list(platform.instances().values())
+            platform.process.send_signal(signal.SIGINT)
+            self.assertEqual(platform.process.wait(20), 0)
+            self.assertFalse(any(map(alive, pids)))
+
+    def test_without_root_it_runs_and_says_what_is_missing(self):
+        folder = self.scratch()
+        folder.chmod(0o755)
+        shutil.copy(BINARY, folder / "tidemill")
+        for name in ("data", "run"):
+            (folder / name).mkdir()
+            os.chown(folder / name, 65534, 65534)
+        host = self.routes.native("app")
+        platform = self.routes.platform(data=folder / "data", user=65534, binary=folder / "tidemill",
+                                        environment={"XDG_RUNTIME_DIR": str(folder / "run"), "HOME": "/tmp"})
+        with platform:
+            status, _, body = platform.request(host)
+            self.assertEqual((status, body), (200, b"x" * 11 + b"\n"))
+            self.assertIn("not root", platform.log())
+            self.assertRegex(platform.log(), "(?i)limits")
+            self.assertEqual(platform.stop(), 0)
+        platform.log_path.unlink(missing_ok=True)
+
     def test_two_on_one_data_directory(self):
         with self.routes.platform() as platform:
             done = self.up(platform.data)
