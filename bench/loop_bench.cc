@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "host_linux/linux_host.h"
-#include "host_linux/socket_address.h"
+#include "host_linux/network/socket_address.h"
 
 namespace {
 

@@ -12,8 +12,8 @@
 #include "agent/agent.h"
 #include "agent/probe.h"
 #include "async/loop.h"
+#include "host_linux/disk/scratch_directory.h"
 #include "host_linux/linux_host.h"
-#include "host_linux/scratch_directory.h"
 #include "launcher/launcher.h"
 
 namespace tidemill::agent {

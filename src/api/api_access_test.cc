@@ -5,7 +5,7 @@
 #include "api/world_test.h"
 #include "auth/token.h"
 #include "base/text.h"
-#include "model/kind.h"
+#include "model/kinds/kind.h"
 
 namespace tidemill::api::test {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "async/task.h"
 #include "base/result.h"
-#include "model/json_fields.h"
+#include "model/object/json_fields.h"
 
 namespace tidemill::api {
 

@@ -10,7 +10,7 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "model/object.h"
+#include "model/object/object.h"
 #include "store/watch.h"
 
 namespace tidemill::api {

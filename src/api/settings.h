@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "auth/policy.h"
-#include "model/config.h"
+#include "model/settings/config.h"
 #include "store/store.h"
 
 namespace tidemill::api {

@@ -17,8 +17,8 @@
 #include "base/bytes.h"
 #include "host_sim/sim_host.h"
 #include "http/client.h"
-#include "model/columns.h"
-#include "model/fields.h"
+#include "model/kinds/columns.h"
+#include "model/serving/fields.h"
 #include "store/local_store.h"
 #include "wire/json.h"
 

@@ -13,7 +13,7 @@
 #include "async/event.h"
 #include "cli/context.h"
 #include "cli/run.h"
-#include "host_linux/terminal.h"
+#include "host_linux/process/terminal.h"
 #include "http/tls.h"
 #include "launcher/launcher.h"
 

@@ -15,7 +15,7 @@
 #include "app/roles.h"
 #include "app/supervisor.h"
 #include "base/bytes.h"
-#include "host_linux/service_manager.h"
+#include "host_linux/process/service_manager.h"
 
 namespace tidemill::app {
 namespace {

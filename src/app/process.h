@@ -7,8 +7,8 @@
 #include "app/options.h"
 #include "base/result.h"
 #include "host_linux/linux_host.h"
-#include "host_linux/linux_listener.h"
-#include "host_linux/linux_signals.h"
+#include "host_linux/network/linux_listener.h"
+#include "host_linux/process/linux_signals.h"
 #include "link/messages.h"
 #include "telemetry/log.h"
 

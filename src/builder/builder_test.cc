@@ -9,9 +9,9 @@
 
 #include "async/scope.h"
 #include "builder/tools.h"
+#include "host_linux/disk/scratch_directory.h"
 #include "host_linux/linux_host.h"
-#include "host_linux/scratch_directory.h"
-#include "host_linux/thread_offload.h"
+#include "host_linux/loop/thread_offload.h"
 #include "image/ustar_fixture.h"
 
 namespace tidemill::builder {

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "cli/api/session.h"
 #include "cli/command.h"
-#include "cli/help.h"
 #include "cli/refusal.h"
-#include "cli/session.h"
+#include "cli/text/help.h"
 
 namespace tidemill::cli {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/time.h"
-#include "model/conditions.h"
-#include "model/object.h"
+#include "model/object/object.h"
+#include "model/serving/conditions.h"
 
 namespace tidemill::control {
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "base/check.h"
-#include "host_linux/epoll_loop.h"
+#include "host_linux/loop/epoll_loop.h"
 
 namespace tidemill::host_linux {
 namespace {

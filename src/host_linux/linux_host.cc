@@ -22,6 +22,8 @@ LinuxHost::LinuxHost(std::unique_ptr<EpollLoop> loop, InheritedListeners& inheri
       processes_(*loop_),
       resolver_(*loop_, limits.names_waiting_max) {}
 
-std::uint32_t own_uid() { return geteuid(); }
+std::uint32_t own_uid() {
+    return geteuid();
+}
 
 }  // namespace tidemill::host_linux

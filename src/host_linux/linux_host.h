@@ -6,13 +6,13 @@
 #include <memory>
 
 #include "host/host.h"
-#include "host_linux/epoll_loop.h"
+#include "host_linux/disk/linux_disk.h"
 #include "host_linux/linux_clock.h"
-#include "host_linux/linux_disk.h"
-#include "host_linux/linux_listener.h"
-#include "host_linux/linux_network.h"
-#include "host_linux/linux_processes.h"
-#include "host_linux/linux_resolver.h"
+#include "host_linux/loop/epoll_loop.h"
+#include "host_linux/network/linux_listener.h"
+#include "host_linux/network/linux_network.h"
+#include "host_linux/network/linux_resolver.h"
+#include "host_linux/process/linux_processes.h"
 
 namespace tidemill::host_linux {
 

@@ -59,7 +59,9 @@ private:
     async::Event done_;
 };
 
-// Writes all of `bytes`, and waits until the stream has passed them on. Errors: unavailable, deadline.
+// Writes all of `bytes`, and waits until the stream has passed them on. Errors: unavailable,
+// deadline.
+// deadline.
 async::Task<base::Status> write_all(host::Stream& stream, std::string_view bytes);
 
 }  // namespace tidemill::http

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "image/digest.h"
-#include "model/names.h"
+#include "model/object/names.h"
 
 namespace tidemill::image {
 namespace {

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
-#include "host_linux/linux_disk.h"
-#include "host_linux/scratch_directory.h"
+#include "host_linux/disk/linux_disk.h"
+#include "host_linux/disk/scratch_directory.h"
 #include "image/digest.h"
 
 namespace tidemill::image {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "host_linux/linux_disk.h"
-#include "host_linux/scratch_directory.h"
+#include "host_linux/disk/linux_disk.h"
+#include "host_linux/disk/scratch_directory.h"
 #include "image/ustar_fixture.h"
 
 namespace tidemill::image {

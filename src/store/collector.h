@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "model/object.h"
+#include "model/object/object.h"
 #include "store/draft.h"
 
 namespace tidemill::store {

@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "model/object.h"
+#include "model/object/object.h"
 #include "store/watch.h"
 
 namespace tidemill::store {

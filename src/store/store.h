@@ -11,8 +11,8 @@
 
 #include "async/task.h"
 #include "base/result.h"
-#include "model/object.h"
-#include "model/selector.h"
+#include "model/object/object.h"
+#include "model/object/selector.h"
 #include "store/watch.h"
 
 namespace tidemill::store {

@@ -9,8 +9,8 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "model/object.h"
-#include "model/selector.h"
+#include "model/object/object.h"
+#include "model/object/selector.h"
 
 namespace tidemill::store {
 

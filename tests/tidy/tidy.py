@@ -163,7 +163,8 @@ def rule_sizes(root):
         if len(lines) > FILE_LINES_MAX:
             yield f"{path}: {len(lines)} lines, more than {FILE_LINES_MAX}: split it by duty"
         for number, line in enumerate(lines, 1):
-            if len(line) > COLUMNS_MAX and "http" not in line:
+            # A literal that cannot be broken may stand out; clang-format breaks what it can.
+            if len(line) > COLUMNS_MAX and '"' not in line and "http" not in line:
                 yield f"{path}:{number}: {len(line)} columns"
             if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", line):
                 yield f"{path}:{number}: control character"

@@ -9,7 +9,7 @@
 #include "async/event.h"
 #include "auth/token.h"
 #include "base/text.h"
-#include "model/annotations.h"
+#include "model/serving/annotations.h"
 #include "wire/json.h"
 
 namespace tidemill::api {

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "host/host.h"
 #include "host/offload.h"
-#include "model/object.h"
+#include "model/object/object.h"
 
 namespace tidemill::api {
 

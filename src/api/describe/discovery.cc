@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "model/kind.h"
+#include "model/kinds/kind.h"
 
 namespace tidemill::api {
 namespace {

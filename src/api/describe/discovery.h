@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "api/request/refusal.h"
-#include "model/json_fields.h"
+#include "model/object/json_fields.h"
 
 namespace tidemill::api {
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "model/kind.h"
+#include "model/kinds/kind.h"
 
 namespace tidemill::api {
 namespace {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "api/request/refusal.h"
-#include "model/kind.h"
+#include "model/kinds/kind.h"
 
 namespace tidemill::api {
 

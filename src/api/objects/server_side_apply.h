@@ -5,7 +5,7 @@
 
 #include "api/request/refusal.h"
 #include "base/time.h"
-#include "model/kind.h"
+#include "model/kinds/kind.h"
 
 namespace tidemill::api {
 

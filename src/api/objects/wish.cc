@@ -7,7 +7,7 @@
 #include "api/access/tokens.h"
 #include "api/bootstrap.h"
 #include "base/text.h"
-#include "model/admission.h"
+#include "model/serving/admission.h"
 #include "wire/json.h"
 
 namespace tidemill::api {

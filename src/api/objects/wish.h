@@ -5,7 +5,7 @@
 
 #include "api/request/call.h"
 #include "api/settings.h"
-#include "model/object.h"
+#include "model/object/object.h"
 #include "store/store.h"
 
 namespace tidemill::api {

@@ -9,7 +9,7 @@
 #include "api/objects/wish.h"
 #include "api/request/document.h"
 #include "base/text.h"
-#include "model/names.h"
+#include "model/object/names.h"
 #include "wire/json.h"
 #include "wire/yaml.h"
 

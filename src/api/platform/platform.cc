@@ -5,7 +5,7 @@
 #include "api/access/tokens.h"
 #include "api/platform/access_question.h"
 #include "api/request/document.h"
-#include "model/names.h"
+#include "model/object/names.h"
 #include "wire/json.h"
 
 namespace tidemill::api {

@@ -9,7 +9,7 @@
 #include "api/request/refusal.h"
 #include "async/task.h"
 #include "http/server.h"
-#include "model/json_fields.h"
+#include "model/object/json_fields.h"
 
 namespace tidemill::api {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "model/json_fields.h"
-#include "model/kind.h"
-#include "model/problem.h"
+#include "model/kinds/kind.h"
+#include "model/object/json_fields.h"
+#include "model/object/problem.h"
 
 namespace tidemill::api {
 

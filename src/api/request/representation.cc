@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "model/columns.h"
+#include "model/kinds/columns.h"
 #include "wire/json.h"
 #include "wire/yaml.h"
 

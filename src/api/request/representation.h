@@ -7,7 +7,7 @@
 
 #include "api/request/refusal.h"
 #include "base/time.h"
-#include "model/object.h"
+#include "model/object/object.h"
 #include "store/store.h"
 
 namespace tidemill::api {

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/session.h"
 
 namespace tidemill::cli {
 namespace {

@@ -1,10 +1,10 @@
 // delete: objects go.
 #include <fmt/format.h>
 
+#include "cli/api/documents.h"
+#include "cli/api/session.h"
+#include "cli/api/targets.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/session.h"
-#include "cli/targets.h"
 
 namespace tidemill::cli {
 namespace {

@@ -2,17 +2,17 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/service_document.h"
+#include "cli/api/services.h"
+#include "cli/api/session.h"
+#include "cli/api/source_tar.h"
+#include "cli/api/traffic.h"
+#include "cli/api/wait.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/paths.h"
-#include "cli/progress.h"
-#include "cli/service_document.h"
-#include "cli/services.h"
-#include "cli/session.h"
-#include "cli/source_tar.h"
-#include "cli/table.h"
-#include "cli/traffic.h"
-#include "cli/wait.h"
+#include "cli/text/progress.h"
+#include "cli/text/table.h"
 #include "wire/url.h"
 
 namespace tidemill::cli {

@@ -1,14 +1,14 @@
 // describe: one object, for a person.
 #include <fmt/format.h>
 
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/services.h"
+#include "cli/api/session.h"
+#include "cli/api/targets.h"
+#include "cli/api/traffic.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/paths.h"
-#include "cli/services.h"
-#include "cli/session.h"
-#include "cli/table.h"
-#include "cli/targets.h"
-#include "cli/traffic.h"
+#include "cli/text/table.h"
 #include "wire/url.h"
 #include "wire/yaml.h"
 

@@ -5,12 +5,12 @@
 #include <array>
 
 #include "base/text.h"
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/output.h"
-#include "cli/paths.h"
-#include "cli/session.h"
-#include "cli/table.h"
+#include "cli/text/output.h"
+#include "cli/text/table.h"
 #include "sandbox/doctor.h"
 
 namespace tidemill::cli {

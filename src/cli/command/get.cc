@@ -4,12 +4,12 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/api/documents.h"
+#include "cli/api/kinds.h"
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/kinds.h"
-#include "cli/output.h"
-#include "cli/session.h"
-#include "cli/table.h"
+#include "cli/text/output.h"
+#include "cli/text/table.h"
 #include "wire/url.h"
 #include "wire/yaml.h"
 

@@ -1,10 +1,10 @@
 // help: what there is, and how it is used.
-#include "cli/help.h"
+#include "cli/text/help.h"
 
 #include <fmt/format.h>
 
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/session.h"
 
 namespace tidemill::cli {
 namespace {

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/api/documents.h"
+#include "cli/api/services.h"
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/services.h"
-#include "cli/session.h"
 #include "http/client.h"
 
 namespace tidemill::cli {

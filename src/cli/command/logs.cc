@@ -7,11 +7,11 @@
 
 #include "async/scope.h"
 #include "base/text.h"
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/services.h"
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/paths.h"
-#include "cli/services.h"
-#include "cli/session.h"
 
 namespace tidemill::cli {
 namespace {

@@ -4,14 +4,14 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/services.h"
+#include "cli/api/session.h"
+#include "cli/api/traffic.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/output.h"
-#include "cli/paths.h"
-#include "cli/services.h"
-#include "cli/session.h"
-#include "cli/table.h"
-#include "cli/traffic.h"
+#include "cli/text/output.h"
+#include "cli/text/table.h"
 
 namespace tidemill::cli {
 namespace {

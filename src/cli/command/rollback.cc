@@ -1,13 +1,13 @@
 // rollback: the revision before gets the traffic again.
 #include <fmt/format.h>
 
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/services.h"
+#include "cli/api/session.h"
+#include "cli/api/traffic.h"
+#include "cli/api/wait.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/paths.h"
-#include "cli/services.h"
-#include "cli/session.h"
-#include "cli/traffic.h"
-#include "cli/wait.h"
 
 namespace tidemill::cli {
 namespace {

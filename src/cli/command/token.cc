@@ -1,12 +1,12 @@
 // token: who may talk to the API.
 #include <fmt/format.h>
 
+#include "cli/api/documents.h"
+#include "cli/api/paths.h"
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/output.h"
-#include "cli/paths.h"
-#include "cli/session.h"
-#include "cli/table.h"
+#include "cli/text/output.h"
+#include "cli/text/table.h"
 
 namespace tidemill::cli {
 namespace {

@@ -1,10 +1,10 @@
 // version: of this program and of the server.
 #include <fmt/format.h>
 
+#include "cli/api/documents.h"
+#include "cli/api/session.h"
 #include "cli/command/commands.h"
-#include "cli/documents.h"
-#include "cli/output.h"
-#include "cli/session.h"
+#include "cli/text/output.h"
 
 namespace tidemill::cli {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "control/autoscaler/autoscaler.h"
-#include "model/json_fields.h"
+#include "model/object/json_fields.h"
 
 namespace tidemill::control {
 

@@ -1,6 +1,6 @@
 #include "control/autoscaler/settings.h"
 
-#include "model/autoscaler_settings.h"
+#include "model/settings/autoscaler_settings.h"
 
 namespace tidemill::control {
 

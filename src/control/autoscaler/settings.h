@@ -6,8 +6,8 @@
 #include "control/autoscaler/decider.h"
 #include "control/autoscaler/scaler.h"
 #include "control/autoscaler/window.h"
-#include "model/config.h"
-#include "model/json_fields.h"
+#include "model/object/json_fields.h"
+#include "model/settings/config.h"
 
 namespace tidemill::control {
 

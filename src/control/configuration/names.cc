@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "control/change.h"
-#include "model/names.h"
+#include "model/object/names.h"
 
 namespace tidemill::control {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "model/object.h"
+#include "model/object/object.h"
 
 namespace tidemill::control {
 

@@ -20,7 +20,7 @@
 #include "host/clock.h"
 #include "link/session.h"
 #include "link/table.h"
-#include "model/config.h"
+#include "model/settings/config.h"
 #include "store/store.h"
 
 namespace tidemill::control {

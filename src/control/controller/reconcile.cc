@@ -15,7 +15,7 @@
 #include "control/route/labels.h"
 #include "control/route_table/route_table.h"
 #include "control/service/plan.h"
-#include "model/serving.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

@@ -10,7 +10,7 @@
 #include "async/loop.h"
 #include "async/task.h"
 #include "base/time.h"
-#include "model/object.h"
+#include "model/object/object.h"
 
 namespace tidemill::control {
 

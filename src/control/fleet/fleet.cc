@@ -5,7 +5,7 @@
 
 #include "base/mutant.h"
 #include "control/route_table/route_table.h"
-#include "model/serving.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

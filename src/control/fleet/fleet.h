@@ -15,7 +15,7 @@
 #include "control/change.h"
 #include "control/revision/plan.h"
 #include "link/messages.h"
-#include "model/config.h"
+#include "model/settings/config.h"
 
 namespace tidemill::control {
 

@@ -7,7 +7,7 @@
 
 #include "base/time.h"
 #include "control/change.h"
-#include "model/config.h"
+#include "model/settings/config.h"
 
 namespace tidemill::control {
 

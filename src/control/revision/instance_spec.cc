@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "model/serving.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/mutant.h"
-#include "model/serving.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "model/name_template.h"
+#include "model/object/name_template.h"
 
 namespace tidemill::control {
 

@@ -7,7 +7,7 @@
 #include "base/time.h"
 #include "control/change.h"
 #include "control/route/traffic.h"
-#include "model/config.h"
+#include "model/settings/config.h"
 
 namespace tidemill::control {
 

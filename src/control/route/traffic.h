@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "control/change.h"
-#include "model/serving.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

@@ -9,8 +9,8 @@
 #include "base/mutant.h"
 #include "base/text.h"
 #include "control/configuration/names.h"
-#include "model/conditions.h"
-#include "model/serving.h"
+#include "model/serving/conditions.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

@@ -4,7 +4,7 @@
 
 #include "base/time.h"
 #include "control/change.h"
-#include "model/object.h"
+#include "model/object/object.h"
 
 namespace tidemill::control {
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/bytes.h"
-#include "model/names.h"
-#include "model/serving.h"
+#include "model/object/names.h"
+#include "model/serving/serving.h"
 
 namespace tidemill::control {
 

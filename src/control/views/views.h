@@ -8,7 +8,7 @@
 
 #include "control/change.h"
 #include "link/messages.h"
-#include "model/object.h"
+#include "model/object/object.h"
 
 namespace tidemill::control {
 

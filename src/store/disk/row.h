@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "model/object.h"
+#include "model/object/object.h"
 #include "store/sealer.h"
 
 namespace tidemill::store {

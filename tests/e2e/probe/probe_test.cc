@@ -14,8 +14,8 @@
 #include <string_view>
 
 #include "async/loop.h"
+#include "host_linux/disk/scratch_directory.h"
 #include "host_linux/linux_host.h"
-#include "host_linux/scratch_directory.h"
 #include "launcher/launcher.h"
 #include "sandbox/planner.h"
 

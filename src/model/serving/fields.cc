@@ -1,0 +1,444 @@
+#include "model/serving/fields.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+namespace tidemill::model {
+namespace {
+
+using enum FieldType;
+
+// Rows. Which members exist is Kubernetes' core/v1 and Knative's custom resource definitions
+// (config/core/300-resources in knative/serving); which of them Knative refuses is its fieldmask.go
+// with the features that config-features leaves off.
+constexpr Field works(std::string_view name, FieldType type, std::span<const Field> fields = {}) {
+    return {.name = name, .type = type, .fields = fields};
+}
+constexpr Field needed(std::string_view name, FieldType type, std::span<const Field> fields = {}) {
+    return {.name = name, .type = type, .fields = fields, .required = true};
+}
+constexpr Field keyed(std::string_view name, std::span<const Field> fields, std::string_view key) {
+    return {.name = name, .type = object_list, .fields = fields, .list_key = key};
+}
+constexpr Field refused(std::string_view name, FieldType type, std::string_view reason,
+                        std::span<const Field> fields = {}, std::string_view harmless = {}) {
+    return {.name = name,
+            .type = type,
+            .treatment = Treatment::refused,
+            .reason = reason,
+            .harmless = harmless,
+            .fields = fields};
+}
+constexpr Field never(std::string_view name, FieldType type, std::string_view reason,
+                      std::string_view harmless = {}) {
+    return {.name = name,
+            .type = type,
+            .treatment = Treatment::refused,
+            .reason = reason,
+            .harmless = harmless,
+            .refused_by_knative = true};
+}
+constexpr Field warned(std::string_view name, FieldType type, std::string_view reason,
+                       std::span<const Field> fields = {}, std::string_view harmless = {}) {
+    return {.name = name,
+            .type = type,
+            .treatment = Treatment::warned,
+            .reason = reason,
+            .harmless = harmless,
+            .fields = fields};
+}
+constexpr Field reported(std::string_view name, FieldType type,
+                         std::span<const Field> fields = {}) {
+    return {.name = name, .type = type, .treatment = Treatment::reported, .fields = fields};
+}
+
+// Reasons that several rows share.
+constexpr std::string_view no_volumes = "this version mounts no volumes into instances";
+constexpr std::string_view no_token = "instances get no service account token";
+constexpr std::string_view one_machine = "all instances run on this machine";
+constexpr std::string_view no_host = "instances never share namespaces with the host";
+constexpr std::string_view no_terminal = "instances have no terminal and read an empty input";
+constexpr std::string_view own_identity = "an instance's name is the platform's";
+constexpr std::string_view other_security =
+    "the sandbox fixes this: no new privileges, a private namespace set and the platform's own "
+    "system call filter";
+
+constexpr Field key_reference[] = {needed("key", text), works("name", text),
+                                   works("optional", flag)};
+constexpr Field name_reference[] = {works("name", text), works("optional", flag)};
+constexpr Field value_source[] = {
+    works("configMapKeyRef", object, key_reference), works("secretKeyRef", object, key_reference),
+    never("fieldRef", any, "instances are not pods, so they have no pod fields"),
+    never("resourceFieldRef", any, "instances are not pods, so they have no pod fields"),
+    never("fileKeyRef", any, "instances have no files of other containers")};
+constexpr Field environment[] = {needed("name", text), works("value", text),
+                                 works("valueFrom", object, value_source)};
+constexpr Field environment_source[] = {works("prefix", text),
+                                        works("configMapRef", object, name_reference),
+                                        works("secretRef", object, name_reference)};
+
+constexpr Field header[] = {needed("name", text), needed("value", text)};
+constexpr std::string_view probe_host = "a probe goes to the instance itself";
+constexpr Field http_probe[] = {
+    works("path", text), works("port", int_or_text), keyed("httpHeaders", header, ""),
+    refused("host", text, probe_host),
+    refused("scheme", text, "an instance is probed in plain HTTP", {}, "HTTP")};
+constexpr Field tcp_probe[] = {works("port", int_or_text), refused("host", text, probe_host)};
+constexpr Field exec_probe[] = {works("command", text_list)};
+constexpr Field grpc_probe[] = {works("port", int32), works("service", text)};
+constexpr Field probe[] = {
+    works("httpGet", object, http_probe),
+    works("tcpSocket", object, tcp_probe),
+    refused("exec", object, "instances are probed from outside: use httpGet or tcpSocket",
+            exec_probe),
+    refused("grpc", object, "instances are spoken to in HTTP/1.1: use httpGet or tcpSocket",
+            grpc_probe),
+    works("initialDelaySeconds", int32),
+    works("timeoutSeconds", int32),
+    works("periodSeconds", int32),
+    works("successThreshold", int32),
+    works("failureThreshold", int32),
+    refused("terminationGracePeriodSeconds", int64,
+            "an instance that fails its probe is given the grace of its revision")};
+
+constexpr Field resource_amounts[] = {
+    works("cpu", quantity), works("memory", quantity),
+    warned("ephemeral-storage", quantity, "the size of an instance's files is not limited"),
+    refused("*", quantity, "an instance has cpu and memory only")};
+constexpr Field resources[] = {works("limits", object, resource_amounts),
+                               works("requests", object, resource_amounts),
+                               never("claims", any, "there are no resource claims")};
+
+constexpr Field capabilities[] = {works("drop", text_list),
+                                  never("add", text_list, "instances run without capabilities")};
+constexpr Field seccomp[] = {
+    {.name = "type",
+     .type = text,
+     .treatment = Treatment::refused,
+     .reason = "instances always run under the platform's own filter",
+     .harmless = "RuntimeDefault",
+     .required = true},
+    refused("localhostProfile", text, "instances always run under the platform's own filter")};
+constexpr Field security[] = {
+    refused("allowPrivilegeEscalation", flag, "instances never gain privileges"),
+    works("capabilities", object, capabilities),
+    never("privileged", flag, "instances are never privileged"),
+    works("readOnlyRootFilesystem", flag),
+    refused("runAsGroup", int64, "an instance runs in the group of its user"),
+    works("runAsNonRoot", flag),
+    works("runAsUser", int64),
+    works("seccompProfile", object, seccomp),
+    never("appArmorProfile", any, other_security),
+    never("procMount", text, other_security, "Default"),
+    never("seLinuxOptions", any, other_security),
+    never("windowsOptions", any, other_security)};
+
+constexpr Field port[] = {
+    works("containerPort", int32), works("name", text), works("protocol", text),
+    never("hostPort", int32, "callers come through the proxy, never to a port of the host"),
+    never("hostIP", text, "callers come through the proxy, never to a port of the host")};
+constexpr Field volume_mount[] = {works("mountPath", text),
+                                  works("name", text),
+                                  works("readOnly", flag),
+                                  works("subPath", text),
+                                  never("mountPropagation", text, no_volumes),
+                                  never("recursiveReadOnly", text, no_volumes),
+                                  never("subPathExpr", text, no_volumes)};
+
+constexpr Field container[] = {
+    works("args", text_list),
+    works("command", text_list),
+    keyed("env", environment, "name"),
+    works("envFrom", object_list, environment_source),
+    works("image", text),
+    warned("imagePullPolicy", text, "images are named by their content and never pulled twice", {},
+           "IfNotPresent"),
+    never("lifecycle", any, "hooks are not run: use the init hook of a function, and SIGTERM"),
+    works("livenessProbe", object, probe),
+    works("name", text),
+    works("ports", object_list, port),
+    works("readinessProbe", object, probe),
+    never("resizePolicy", any, "instances are not resized while they run"),
+    works("resources", object, resources),
+    never("restartPolicy", text, "instances are always replaced", "Always"),
+    never("restartPolicyRules", any, "instances are always replaced"),
+    works("securityContext", object, security),
+    refused("startupProbe", object, "readinessProbe already holds requests until the first success",
+            probe),
+    never("stdin", flag, no_terminal),
+    never("stdinOnce", flag, no_terminal),
+    warned("terminationMessagePath", text, "the reason of an exit is read from what was printed",
+           {}, "/dev/termination-log"),
+    warned("terminationMessagePolicy", text, "the reason of an exit is read from what was printed",
+           {}, "FallbackToLogsOnError|File"),
+    never("tty", flag, no_terminal),
+    never("volumeDevices", any, no_volumes),
+    {.name = "volumeMounts",
+     .type = object_list,
+     .treatment = Treatment::refused,
+     .reason = no_volumes,
+     .fields = volume_mount,
+     .list_key = "mountPath"},
+    works("workingDir", text)};
+
+constexpr Field key_to_path[] = {needed("key", text), works("mode", int32), needed("path", text)};
+constexpr Field config_map_volume[] = {works("defaultMode", int32),
+                                       works("items", object_list, key_to_path),
+                                       works("name", text), works("optional", flag)};
+constexpr Field secret_volume[] = {works("defaultMode", int32),
+                                   works("items", object_list, key_to_path),
+                                   works("optional", flag), works("secretName", text)};
+constexpr Field projection_of_names[] = {works("items", object_list, key_to_path),
+                                         works("name", text), works("optional", flag)};
+constexpr Field pod_field[] = {works("apiVersion", text), needed("fieldPath", text)};
+constexpr Field pod_resource[] = {works("containerName", text), works("divisor", quantity),
+                                  needed("resource", text)};
+constexpr Field downward_file[] = {works("fieldRef", object, pod_field), works("mode", int32),
+                                   needed("path", text),
+                                   works("resourceFieldRef", object, pod_resource)};
+constexpr Field downward[] = {works("items", object_list, downward_file)};
+constexpr Field token[] = {works("audience", text), works("expirationSeconds", int64),
+                           needed("path", text)};
+constexpr Field projection[] = {works("configMap", object, projection_of_names),
+                                works("secret", object, projection_of_names),
+                                refused("downwardAPI", object, "instances are not pods", downward),
+                                refused("serviceAccountToken", object, no_token, token)};
+constexpr Field projected_volume[] = {works("defaultMode", int32),
+                                      works("sources", object_list, projection)};
+constexpr Field empty_volume[] = {works("medium", text), works("sizeLimit", quantity)};
+constexpr Field claim_volume[] = {works("claimName", text), works("readOnly", flag)};
+constexpr Field volume[] = {needed("name", text),
+                            works("configMap", object, config_map_volume),
+                            works("emptyDir", object, empty_volume),
+                            works("projected", object, projected_volume),
+                            works("secret", object, secret_volume),
+                            never("csi", any, no_volumes),
+                            never("ephemeral", any, no_volumes),
+                            never("hostPath", any, "instances never see files of the host"),
+                            never("image", any, no_volumes),
+                            {.name = "persistentVolumeClaim",
+                             .type = object,
+                             .treatment = Treatment::refused,
+                             .reason = no_volumes,
+                             .fields = claim_volume,
+                             .refused_by_knative = true},
+                            never("*", any, no_volumes)};
+
+constexpr Field pull_secret[] = {works("name", text)};
+
+// The members of a pod beside its containers, then Knative's own.
+constexpr Field revision_spec[] = {
+    works("containerConcurrency", int64),
+    works("idleTimeoutSeconds", int64),
+    works("responseStartTimeoutSeconds", int64),
+    works("timeoutSeconds", int64),
+    {.name = "containers", .type = object_list, .fields = container, .required = true},
+    refused("volumes", object_list, no_volumes, volume),
+    warned("serviceAccountName", text, no_token, {}, "default"),
+    warned("imagePullSecrets", object_list, "images are made by a deploy and never pulled",
+           pull_secret),
+    warned("enableServiceLinks", flag, "there are no service links to put into the environment"),
+    never("automountServiceAccountToken", flag, no_token),
+    never("activeDeadlineSeconds", int64, "instances run until they are idle"),
+    never("affinity", any, one_machine),
+    never("dnsConfig", any, "instances use the host's resolver"),
+    never("dnsPolicy", text, "instances use the host's resolver", "ClusterFirst|Default"),
+    never("ephemeralContainers", any, "an instance has one container"),
+    never("hostAliases", any, "instances use the host's resolver"),
+    never("hostIPC", flag, no_host),
+    never("hostNetwork", flag, no_host),
+    never("hostPID", flag, no_host),
+    never("hostUsers", flag, no_host),
+    never("hostname", text, own_identity),
+    never("hostnameOverride", text, own_identity),
+    never("initContainers", any, "an instance has one container: use the init hook of a function"),
+    never("nodeName", text, one_machine),
+    never("nodeSelector", any, one_machine),
+    never("os", any, one_machine),
+    never("overhead", any, one_machine),
+    never("preemptionPolicy", text, "instances do not displace each other"),
+    never("priority", int32, "instances do not displace each other"),
+    never("priorityClassName", text, "instances do not displace each other"),
+    never("readinessGates", any, "an instance is ready when its probe says so"),
+    never("resourceClaims", any, "there are no resource claims"),
+    never("resources", any, "resources are those of the container"),
+    never("restartPolicy", text, "instances are always replaced", "Always"),
+    never("runtimeClassName", text, "the platform chooses the sandbox"),
+    never("schedulerName", text, one_machine, "default-scheduler"),
+    never("schedulingGates", any, one_machine),
+    never("securityContext", any, "set it at the container"),
+    never("serviceAccount", text, no_token, "default"),
+    never("setHostnameAsFQDN", flag, own_identity),
+    never("shareProcessNamespace", flag, "an instance has one container"),
+    never("subdomain", text, own_identity),
+    never("terminationGracePeriodSeconds", int64, "the grace is the revision's timeoutSeconds"),
+    never("tolerations", any, one_machine),
+    never("topologySpreadConstraints", any, one_machine)};
+
+constexpr std::string_view template_names = "a revision is named and placed by its configuration";
+constexpr Field template_metadata[] = {
+    works("annotations", text_map),
+    works("labels", text_map),
+    works("name", text),
+    warned("generateName", text, template_names),
+    warned("namespace", text, template_names),
+    warned("finalizers", text_list, "finalizers are set on objects, not on templates"),
+    reported("creationTimestamp", text),
+    reported("uid", text),
+    reported("resourceVersion", text),
+    reported("generation", int64),
+    reported("managedFields", any),
+    reported("ownerReferences", any),
+    reported("selfLink", text)};
+constexpr Field revision_template[] = {works("metadata", object, template_metadata),
+                                       works("spec", object, revision_spec)};
+
+constexpr Field service_traffic[] = {
+    works("latestRevision", flag),
+    works("percent", int64),
+    works("revisionName", text),
+    works("tag", text),
+    never("configurationName", text, "a Service routes to its own revisions"),
+    never("url", text, "the platform makes it and reports it in the status")};
+constexpr Field route_traffic[] = {
+    works("configurationName", text),
+    works("latestRevision", flag),
+    works("percent", int64),
+    works("revisionName", text),
+    works("tag", text),
+    never("url", text, "the platform makes it and reports it in the status")};
+
+constexpr Field service_spec[] = {works("template", object, revision_template),
+                                  works("traffic", object_list, service_traffic)};
+constexpr Field configuration_spec[] = {works("template", object, revision_template)};
+constexpr Field route_spec[] = {works("traffic", object_list, route_traffic)};
+
+constexpr Field owner_reference[] = {works("apiVersion", text), works("kind", text),
+                                     works("name", text),       works("uid", text),
+                                     works("controller", flag), works("blockOwnerDeletion", flag)};
+constexpr Field metadata[] = {works("annotations", text_map),
+                              works("finalizers", text_list),
+                              works("generateName", text),
+                              works("labels", text_map),
+                              works("name", text),
+                              works("namespace", text),
+                              works("ownerReferences", object_list, owner_reference),
+                              works("resourceVersion", text),
+                              works("uid", text),
+                              reported("creationTimestamp", text),
+                              reported("deletionGracePeriodSeconds", int64),
+                              reported("deletionTimestamp", text),
+                              reported("generation", int64),
+                              reported("managedFields", any),
+                              reported("selfLink", text)};
+
+constexpr Field condition[] = {
+    reported("lastTransitionTime", text), reported("message", text), reported("reason", text),
+    reported("severity", text),           reported("status", text),  reported("type", text)};
+constexpr Field address[] = {reported("CACerts", text), reported("audience", text),
+                             reported("name", text), reported("url", text)};
+constexpr Field status_traffic[] = {reported("configurationName", text),
+                                    reported("latestRevision", flag),
+                                    reported("percent", int64),
+                                    reported("revisionName", text),
+                                    reported("tag", text),
+                                    reported("url", text)};
+constexpr Field container_status[] = {reported("imageDigest", text), reported("name", text)};
+
+constexpr Field service_status[] = {reported("address", object, address),
+                                    reported("annotations", text_map),
+                                    reported("conditions", object_list, condition),
+                                    reported("latestCreatedRevisionName", text),
+                                    reported("latestReadyRevisionName", text),
+                                    reported("observedGeneration", int64),
+                                    reported("traffic", object_list, status_traffic),
+                                    reported("url", text)};
+constexpr Field configuration_status[] = {
+    reported("annotations", text_map), reported("conditions", object_list, condition),
+    reported("latestCreatedRevisionName", text), reported("latestReadyRevisionName", text),
+    reported("observedGeneration", int64)};
+constexpr Field revision_status[] = {
+    reported("actualReplicas", int32),
+    reported("annotations", text_map),
+    reported("conditions", object_list, condition),
+    reported("containerStatuses", object_list, container_status),
+    reported("desiredReplicas", int32),
+    reported("initContainerStatuses", object_list, container_status),
+    reported("logUrl", text),
+    reported("observedGeneration", int64)};
+constexpr Field route_status[] = {reported("address", object, address),
+                                  reported("annotations", text_map),
+                                  reported("conditions", object_list, condition),
+                                  reported("observedGeneration", int64),
+                                  reported("traffic", object_list, status_traffic),
+                                  reported("url", text)};
+
+constexpr Field service_document[] = {
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("spec", object, service_spec), reported("status", object, service_status)};
+constexpr Field configuration_document[] = {
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("spec", object, configuration_spec), reported("status", object, configuration_status)};
+constexpr Field revision_document[] = {
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("spec", object, revision_spec), reported("status", object, revision_status)};
+constexpr Field route_document[] = {
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("spec", object, route_spec), reported("status", object, route_status)};
+
+using Visitor = std::function<void(std::string_view, const ResolvedField&)>;
+
+void walk(std::span<const Field> fields, const std::string& at,
+          const std::optional<std::pair<Treatment, std::string_view>>& inherited,
+          const Visitor& visit) {
+    for (const auto& field : fields) {
+        const auto treatment = inherited ? inherited->first : field.treatment;
+        const auto reason = inherited ? inherited->second : field.reason;
+        const auto path =
+            at.empty() ? std::string(field.name) : fmt::format("{}.{}", at, field.name);
+        visit(path, {field, treatment, reason});
+        auto below = inherited;
+        if (!below && treatment != Treatment::effect) {
+            below = {treatment, reason};
+        }
+        walk(field.fields, field.type == object_list ? path + "[]" : path, below, visit);
+    }
+}
+
+}  // namespace
+
+std::span<const Field> fields_of(KindId kind) {
+    switch (kind) {
+        case KindId::service:
+            return service_document;
+        case KindId::configuration:
+            return configuration_document;
+        case KindId::revision:
+            return revision_document;
+        case KindId::route:
+            return route_document;
+        default:
+            return {};
+    }
+}
+
+void for_each_field(KindId kind, const Visitor& visit) {
+    walk(fields_of(kind), "", std::nullopt, visit);
+}
+
+std::string_view treatment_name(Treatment treatment) {
+    switch (treatment) {
+        case Treatment::effect:
+            return "effect";
+        case Treatment::refused:
+            return "refused";
+        case Treatment::warned:
+            return "warned";
+        case Treatment::reported:
+            break;
+    }
+    return "reported";
+}
+
+}  // namespace tidemill::model
