@@ -107,8 +107,8 @@ ObjectPtr latest_ready(const ConfigurationWorld& world, const Object& created) {
         }
         if ((generation_of(*revision) >= oldest ||
              TIDEMILL_MUTANT("control.latest_ready_goes_back")) &&
-            (best == nullptr || TIDEMILL_MUTANT("control.latest_ready_goes_back") ||
-             generation_of(*revision) > generation_of(*best))) {
+            (best == nullptr || (generation_of(*revision) > generation_of(*best)) !=
+                                    TIDEMILL_MUTANT("control.latest_ready_goes_back"))) {
             best = revision;
         }
     }
