@@ -198,6 +198,7 @@ async::Task<void> Service::report_each_second() {
 
 void Service::Control::connected(link::Connection& made, const link::Hello&) {
     connection = &made;
+    ++conversation;
     table = std::make_unique<link::TableReceiver>(service.options_.changes_max);
 }
 
@@ -207,6 +208,13 @@ base::Status Service::Control::received(link::Connection&, link::Message message
     }
     TRY(auto change, table->take(std::move(message)));
     return change ? service.change_routes(*std::move(change)) : base::ok;
+}
+
+void Service::routes_applied(std::uint64_t conversation, std::uint64_t version) {
+    if (control_.connection != nullptr && control_.conversation == conversation) {
+        // Lost where the queue is full: control then goes on after its patience.
+        static_cast<void>(control_.connection->push(link::Commit{version}));
+    }
 }
 
 void Service::Control::disconnected(link::Connection& gone, const base::Error&) {
@@ -258,8 +266,18 @@ base::Status Service::change_routes(link::TableReceiver::Change change) {
         }
     }
     TRY(table_, builder_.commit(change.version));
+    // Control is told when every worker has it: only then is a route said to be ready.
+    const auto missing = std::make_shared<std::size_t>(desks_.size());
     for (const auto& desk : desks_) {
-        with_worker(*desk, [table = table_](Desk& at) { at.worker->set_table(table); });
+        with_worker(*desk, [this, table = table_, missing, version = change.version,
+                            conversation = control_.conversation](Desk& at) {
+            at.worker->set_table(table);
+            from_worker(at, [this, missing, version, conversation] {
+                if (--*missing == 0) {
+                    routes_applied(conversation, version);
+                }
+            });
+        });
     }
     routes_known_.set();
     return base::ok;

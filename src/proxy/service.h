@@ -81,6 +81,7 @@ private:
         void disconnected(link::Connection& connection, const base::Error& why) override;
         Service& service;
         link::Connection* connection = nullptr;
+        std::uint64_t conversation = 0;  // counts connections: versions are of one of them
         std::unique_ptr<link::TableReceiver> table;
     };
     struct Agent final : link::Session {
@@ -115,6 +116,7 @@ private:
     void from_worker(const Desk& desk, Work work);
 
     base::Status change_routes(link::TableReceiver::Change change);
+    void routes_applied(std::uint64_t conversation, std::uint64_t version);
     base::Status change_endpoints(link::TableReceiver::Change change);
     void set_endpoints(const std::string& revision, const std::vector<EndpointNews>& endpoints);
     void add_wake(std::size_t at, const std::string& revision, std::uint32_t waiting);

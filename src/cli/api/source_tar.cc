@@ -227,8 +227,7 @@ Result<SourceFolder> read_source_folder(host::Disk& disk, const std::string& roo
     CHECK_OK(visit(walk, "", 0));
     if (walk.folder.files.empty()) {
         return fail(Code::invalid,
-                    "there is nothing to send in {}: it is empty, or all of it is "
-                    "ignored",
+                    "there is nothing to send in {}: it is empty, or all of it is ignored (TM-401)",
                     root);
     }
     std::ranges::sort(walk.folder.files, {}, &SourceFile::path);

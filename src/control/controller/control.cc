@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "async/deadline.h"
 #include "control/controller/sessions.h"
 #include "control/route_table/route_table.h"
 #include "link/codec.h"
@@ -33,6 +34,7 @@ Control::Control(const ControlEnvironment& environment, ControlOptions options)
       queue_(loop_, {}),
       fleet_(options_.fleet),
       dirty_(loop_),
+      proxies_moved_(loop_),
       proxy_session_(std::make_unique<ProxySession>(*this)),
       agent_session_(std::make_unique<AgentSession>(*this)),
       scope_(loop_, options_.reconciles_max + options_.image_lookups_max + 16) {}
@@ -53,6 +55,13 @@ base::Status Control::start() {
     for (const auto& revision : list(KindId::revision, "", {})) {
         noticed_revision(*revision);
     }
+    // And the whole table of proxies, so that one that has been serving loses nothing by our start.
+    for (const auto kind : {KindId::revision, KindId::route}) {
+        for (const auto& object : list(kind, "", {})) {
+            publish_object(*object);
+        }
+    }
+    proxy_table_.commit();
     for (const auto kind : watched) {
         CHECK_OK(scope_.spawn(watch(kind)));
     }
@@ -245,6 +254,35 @@ void Control::publish_object(const model::Object& object) {
     }
     known = std::move(keys);
     dirty_.set();
+}
+
+namespace {
+
+// How long a proxy may take to apply a table before a status no longer waits for it.
+constexpr base::Duration proxy_patience = std::chrono::seconds(1);
+
+async::Task<base::Result<base::Unit>> wait_for(async::Event& event) {
+    co_await event.wait();
+    co_return base::ok;
+}
+
+}  // namespace
+
+// Proxies route by what a status will say before it says so: who sees a Route become ready, or a
+// tag come, may call it at once.
+async::Task<void> Control::tell_proxies(const Plan& plan) {
+    for (const auto& change : plan.changes) {
+        if (change.action == Action::update_status && change.object.kind == KindId::route) {
+            publish_object(change.object);
+        }
+    }
+    proxy_table_.commit();
+    const auto version = proxy_table_.version();
+    const auto until = loop_.now() + proxy_patience;
+    while (!proxy_session_->all_applied(version) && loop_.now() < until) {
+        proxies_moved_.reset();
+        (void)co_await async::with_deadline(loop_, until, wait_for(proxies_moved_));
+    }
 }
 
 void Control::unpublish_object(const model::ObjectKey& key) {

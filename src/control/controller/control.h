@@ -124,6 +124,7 @@ private:
     void decide(const std::string& revision);
     void facts_changed(const std::string& revision);
     void publish_object(const model::Object& object);
+    async::Task<void> tell_proxies(const Plan& plan);
     void unpublish_object(const model::ObjectKey& key);
     void read_platform();
 
@@ -139,6 +140,7 @@ private:
     link::Table agent_table_;
     std::map<model::ObjectKey, std::set<std::string>> published_;  // keys in proxy_table_
     async::Event dirty_;
+    async::Event proxies_moved_;  // one has applied a version, or is gone
     bool agents_may_follow_ = false;
     std::set<link::Connection*> agents_waiting_;
     std::set<model::ObjectKey> looking_up_;

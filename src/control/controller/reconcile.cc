@@ -202,6 +202,7 @@ async::Task<base::Status> Control::reconcile_route(model::ObjectKey key) {
         }
     }
     auto plan = plan_route_object(world, options_.routes, clock_.wall_now());
+    co_await tell_proxies(plan);
     CO_CHECK_OK(co_await apply(std::move(plan), std::move(route)));
     co_return co_await apply(std::move(label_plan), nullptr);
 }

@@ -1,7 +1,10 @@
 // How control speaks with its two kinds of callers.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
+#include <optional>
 
 #include "control/controller/control.h"
 #include "link/connection.h"
@@ -14,18 +17,33 @@ public:
 
     void connected(link::Connection& connection, const link::Hello&) override {
         control_.proxy_connected();
+        applied_[&connection];
         connection.follow(control_.proxy_table_);
     }
-    base::Status received(link::Connection&, link::Message message) override {
+    base::Status received(link::Connection& connection, link::Message message) override {
+        if (const auto* const commit = std::get_if<link::Commit>(&message)) {
+            applied_[&connection] = commit->version;
+            control_.proxies_moved_.set();
+            return base::ok;
+        }
         control_.proxy_said(message);
         return base::ok;
     }
-    void disconnected(link::Connection&, const base::Error&) override {
+    void disconnected(link::Connection& connection, const base::Error&) override {
+        applied_.erase(&connection);
+        control_.proxies_moved_.set();
         control_.proxy_disconnected();
+    }
+    // Every proxy that is here routes by `version` of the table, or a later one. A proxy that is
+    // not here takes no request before it has a table.
+    bool all_applied(std::uint64_t version) const {
+        return std::ranges::all_of(applied_,
+                                   [&](const auto& entry) { return entry.second >= version; });
     }
 
 private:
     Control& control_;
+    std::map<link::Connection*, std::optional<std::uint64_t>> applied_;  // nothing: not heard yet
 };
 
 class Control::AgentSession final : public link::Session {

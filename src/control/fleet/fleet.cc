@@ -377,6 +377,11 @@ std::vector<link::InstanceReport> Fleet::instances(const std::string& revision) 
         for (const auto& [name, report] : found->second.reports) {
             result.push_back(report);
         }
+        // The last one that failed stays to be seen, with its log, until one is ready.
+        const auto& failure = found->second.failure;
+        if (failure && !found->second.reports.contains(failure->instance)) {
+            result.push_back(*failure);
+        }
     }
     return result;
 }
