@@ -411,10 +411,29 @@ def bench_deploy(platform):
     row("deploy.time", "s", statistics.median(took))
 
 
+def write_readme(measured):
+    """Replaces the table between the markers of README.md."""
+    lines = ["| row | unit | Tidemill | peer | peer's | ratio |", "|---|---|---|---|---|---|"]
+    for entry in measured:
+        peer = entry["peer"] or "–"
+        theirs = "–" if entry["peer_value"] is None else entry["peer_value"]
+        ratio = "–" if entry["ratio"] is None else entry["ratio"]
+        lines.append(f"| `{entry['name']}` | {entry['unit']} | {entry['tidemill']} | {peer} | {theirs} | {ratio} |")
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split("<!-- bench -->\n", 1)
+    after = rest.split("<!-- /bench -->", 1)[1]
+    readme.write_text(before + "<!-- bench -->\n" + "\n".join(lines) + "\n<!-- /bench -->" + after)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--readme", action="store_true", help="put the rows of build/bench.json into README.md")
     parser.add_argument("prefixes", nargs="*", help="only rows that begin with one of these")
-    wanted = parser.parse_args().prefixes
+    arguments = parser.parse_args()
+    wanted = arguments.prefixes
+    if arguments.readme:
+        write_readme(json.loads((ROOT / "build/bench.json").read_text()))
+        return
 
     def on(name):
         return not wanted or any(name.startswith(p) or p.startswith(name) for p in wanted)
