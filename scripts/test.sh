@@ -111,7 +111,7 @@ run_function simulation 1200 simulation
 run_function mutants 900 mutants
 run_function threads 1200 threads
 run_function runtimes 600 runtimes_tests
-run_function e2e 900 end_to_end
+run_function e2e 1800 end_to_end
 
 printf '%s%s passed, %s failed, %s skipped\n' "" "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ] || {
