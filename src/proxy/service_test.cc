@@ -230,6 +230,22 @@ TEST(Service, a_request_at_zero_is_held_woken_answered_and_explained) {
     }
 }
 
+TEST(Service, control_is_told_of_each_version_that_every_worker_has) {
+    Role role(1);
+    const auto first = role.control.heard<link::Commit>();
+    ASSERT_FALSE(first.empty());
+    EXPECT_EQ(first.back().version, role.control.table.version());
+    link::HostRoute route;
+    route.host = "tag-app.default.localhost";
+    route.service = "default/app";
+    route.targets = {{"default/app-1", 100}};
+    role.control.table.put(route);
+    role.control.table.commit();
+    role.machine.loop.run_for(100ms);
+    EXPECT_EQ(role.control.heard<link::Commit>().back().version, role.control.table.version());
+    EXPECT_GT(role.control.table.version(), first.back().version);
+}
+
 TEST(Service, a_table_stays_in_force_when_control_and_agent_are_gone) {
     Role role(1);
     role.listen();

