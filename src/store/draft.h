@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "host/clock.h"
-#include "store/database.h"
+#include "store/disk/database.h"
 #include "store/state.h"
 
 namespace tidemill::store {

@@ -10,14 +10,15 @@
 #include "async/event.h"
 #include "async/scope.h"
 #include "base/mutant.h"
-#include "store/ballast.h"
 #include "store/collector.h"
-#include "store/database.h"
+#include "store/disk/ballast.h"
+#include "store/disk/database.h"
 #include "store/draft.h"
 #include "store/local_watch.h"
 #include "store/pages.h"
 #include "store/rules.h"
 #include "store/state.h"
+#include "telemetry/log.h"
 
 namespace tidemill::store {
 namespace {
@@ -91,6 +92,12 @@ public:
     void start(Status room) {
         room_ = std::move(room);
         find_suspects();
+        say(telemetry::Level::info, "store opened",
+            {{"objects", state_.size()}, {"revision", revision()}});
+        if (!room_) {
+            say(telemetry::Level::warn, "only deletes are accepted: the disk is full",
+                {{"reason", room_.error().message}});
+        }
         CHECK(scope_.spawn(run()).has_value());
     }
 
@@ -197,6 +204,12 @@ private:
     void finish_in_flight();
     Task<void> recover(Status failure);
     Task<Status> off_loop(std::move_only_function<Status()> work);
+    void say(telemetry::Level level, std::string_view what,
+             std::initializer_list<telemetry::Field> fields) {
+        if (environment_.logger != nullptr) {
+            environment_.logger->write(level, what, fields);
+        }
+    }
     DraftFacts facts() const;
     void find_suspects();
     void end_watches();
@@ -221,6 +234,7 @@ private:
     Status room_;  // not ok while the disk is full
     Status last_commit_;
     bool closing_ = false;
+    bool checkpoint_works_ = true;
     bool watches_ended_ = false;
     async::Event work_;
     async::Event stopped_;
@@ -430,6 +444,8 @@ Task<void> SqliteStore::recover(Status failure) {
                      "{}: the disk is full ({}); until there is room, only deletes are accepted",
                      options_.directory, failure.error().message);
         refill_at_ = environment_.loop.now() + options_.retry_every;
+        say(telemetry::Level::warn, "only deletes are accepted: the disk is full",
+            {{"reason", failure.error().message}});
         const auto released =
             co_await off_loop([ballast = ballast_] { return ballast->release(); });
         static_cast<void>(released);  // if not even this works, the next commit says so
@@ -439,6 +455,8 @@ Task<void> SqliteStore::recover(Status failure) {
         }
         co_return;
     }
+    say(telemetry::Level::error, "a commit failed",
+        {{"reason", failure.error().message}, {"writes", in_flight_.size()}});
     // Refusals too: they may rest on what has not happened.
     for (const auto& write : in_flight_) {
         write->result = std::unexpected(failure.error());
@@ -475,12 +493,19 @@ Task<void> SqliteStore::tend_files() {
     if (database_->wants_checkpoint()) {
         const auto done =
             co_await off_loop([database = database_] { return database->checkpoint(); });
-        static_cast<void>(done);  // the log grows until it works; a full disk shows at a commit
+        // The log grows until it works; a full disk shows at a commit.
+        if (done.has_value() != checkpoint_works_) {
+            checkpoint_works_ = done.has_value();
+            say(checkpoint_works_ ? telemetry::Level::info : telemetry::Level::warn,
+                checkpoint_works_ ? "checkpoints work again" : "a checkpoint failed",
+                {{"reason", done ? std::string_view() : done.error().message}});
+        }
     }
     if (may_refill()) {
         const auto kept = co_await off_loop([ballast = ballast_] { return ballast->keep(); });
         if (kept) {
             room_ = base::ok;
+            say(telemetry::Level::info, "the disk has room again: writes are accepted", {});
         } else {
             refill_at_ = environment_.loop.now() + options_.retry_every;
         }
@@ -489,9 +514,13 @@ Task<void> SqliteStore::tend_files() {
 
 Task<Status> SqliteStore::off_loop(std::move_only_function<Status()> work) {
     auto job = std::make_shared<Job>(environment_.loop);
-    CO_CHECK_OK(environment_.offload.submit(
+    const auto accepted = environment_.offload.submit(
         [job, work = std::move(work)]() mutable { job->status = work(); },
-        [job] { job->done.set(); }));
+        [job] { job->done.set(); });
+    if (!accepted) {
+        // Not `exhausted`: that word is for the disk.
+        co_return fail(Code::unavailable, "{}", accepted.error().message);
+    }
     co_await job->done.wait();
     co_return std::move(job->status);
 }

@@ -16,6 +16,10 @@
 #include "store/sealer.h"
 #include "store/store.h"
 
+namespace tidemill::telemetry {
+class Logger;
+}
+
 namespace tidemill::store {
 
 // What the store stands on; all outlive it. `disk` is used by the thread of `offload` and, while
@@ -27,6 +31,8 @@ struct Environment {
     host::Disk& disk;
     host::Offload& offload;
     Sealer& sealer;
+    // Told when the disk is full or fails, and when it has recovered; may be null.
+    telemetry::Logger* logger = nullptr;
 };
 
 struct LocalStoreOptions {

@@ -1,4 +1,4 @@
-#include "store/ballast.h"
+#include "store/disk/ballast.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "store/database.h"
+#include "store/disk/database.h"
 
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -322,6 +322,9 @@ Status Database::checkpoint() {
 }
 
 Status Database::close() {
+    if (connection_ == nullptr) {
+        return base::ok;
+    }
     put_.reset();
     remove_.reset();
     meta_.reset();

@@ -9,8 +9,8 @@
 
 #include "base/result.h"
 #include "host/disk.h"
-#include "store/row.h"
-#include "store/sqlite_files.h"
+#include "store/disk/row.h"
+#include "store/disk/sqlite_files.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -72,6 +72,7 @@ public:
     bool wants_checkpoint() const { return wal_pages_ >= options_.checkpoint_pages; }
     // Moves the log into the database. Failing loses nothing.
     base::Status checkpoint();
+    // Moves the log, then lets go of files and lock. Idempotent; nothing else may be called after.
     base::Status close();
 
 private:

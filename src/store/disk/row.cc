@@ -1,4 +1,4 @@
-#include "store/row.h"
+#include "store/disk/row.h"
 
 #include <fmt/format.h>
 

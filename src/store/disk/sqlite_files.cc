@@ -1,4 +1,4 @@
-#include "store/sqlite_files.h"
+#include "store/disk/sqlite_files.h"
 
 #include <fmt/format.h>
 #include <sqlite3.h>
