@@ -1,8 +1,8 @@
 # module(NAME [PUBLIC dep...] [PRIVATE dep...] [EXTERNAL lib...] [EXCLUDE regex])
 #
-# One folder under src/ becomes one static library, its unit tests (NAME_test, from *_test.cc), a link
-# test and a header test. Only modules already declared may be named, so no cycle can exist; a module
-# sees only the headers of what it names, because each has an include root of its own.
+# One folder under src/ becomes one static library, its unit tests (NAME_test, from *_test.cc and
+# *_test.h), a link test and a header test. Only modules already declared may be named, so no cycle can
+# exist; a module sees only the headers of what it names, because each has an include root of its own.
 #
 # EXTERNAL: imported targets or library names from Debian; PRIVATE to the module's sources unless they
 # stand behind the word PUBLIC_EXTERNAL, for the rare library whose types are part of a module's words.
@@ -22,6 +22,7 @@ function(module name)
     list(FILTER sources EXCLUDE REGEX ${M_EXCLUDE})
     list(FILTER headers EXCLUDE REGEX ${M_EXCLUDE})
   endif()
+  list(FILTER headers EXCLUDE REGEX "_test\\.h$")
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")

@@ -15,8 +15,8 @@ bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max) {
     if (attempt.bytes_sent == 0) {
         return true;
     }
-    return attempt.connection == FailedAttempt::Connection::reused &&
-           attempt.effect == FailedAttempt::Effect::idempotent;
+    return attempt.effect == FailedAttempt::Effect::idempotent &&
+           (attempt.connection == FailedAttempt::Connection::reused || attempt.attempts == 1);
 }
 
 Patience::Patience(const RevisionRule& rule, base::Instant begun) : idle_(rule.idle_timeout) {

@@ -27,12 +27,14 @@ struct FailedAttempt {
     std::uint32_t attempts = 1;  // this one included
 };
 
-// True when the request cannot have run twice if it is sent again:
+// True when sending the request again does no harm:
 // - no connection came about, or nothing was written to it; or
 // - a reused connection ended before the first byte of an answer (the endpoint closed it while it
-//   was idle, as HTTP allows at any time) and the method is idempotent.
-// A fresh connection that ends after the request was written is the endpoint's own failure: the
-// request may have run. Bounded by `attempts_max`, but for connect, which the deadline bounds.
+//   was idle, as HTTP allows at any time) and the method is idempotent; or
+// - the first attempt was on a fresh connection that ended so, and the method is idempotent: the
+//   instance died with the request in its backlog. Only once, because a request that kills its
+//   instance must not go on to kill them all.
+// Bounded by `attempts_max`, but for connect, which the deadline bounds.
 bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max);
 
 // The three clocks of one request (knative.md 1.10), all from its first moment: waiting counts.

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+TESTS = ("_test.cc", "_test.h")
 FILE_LINES_MAX = 800
 FOLDER_FILES_MAX = 25
 README_LINES_MAX = 40
@@ -112,7 +113,7 @@ def rule_includes(root):
         allowed = {room} | declared[room]
         for dep in declared[room]:
             allowed |= closure.get(dep, set())
-        if path.name.endswith(("_test.cc", "_test.h")):
+        if path.name.endswith(TESTS):
             allowed |= declared.get(room + "_test", set())
             for dep in declared.get(room + "_test", set()):
                 allowed |= closure.get(dep, set())
@@ -125,7 +126,7 @@ def rule_includes(root):
 def rule_system_headers(root):
     for path in sources(root, ".cc", ".h"):
         relative = path.relative_to(root / "src")
-        if relative.parts[0] in SYSTEM_ROOMS or path.name.endswith(("_test.cc", "_test.h")):
+        if relative.parts[0] in SYSTEM_ROOMS or path.name.endswith(TESTS):
             continue
         for number, line in code_lines(path):
             match = SYSTEM_HEADER.match(line.strip())
@@ -143,7 +144,7 @@ def rule_banned_words(root):
                 if room == "app" and "getenv" in pattern:
                     continue  # the one room that reads the environment
                 if re.search(pattern, line):
-                    if path.name.endswith(("_test.cc", "_test.h")) and "random" in pattern:
+                    if path.name.endswith(TESTS) and "random" in pattern:
                         continue
                     yield f"{path}:{number}: {re.search(pattern, line).group(0)}: {instead}"
 
@@ -169,7 +170,7 @@ def rule_sizes(root):
             if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", line):
                 yield f"{path}:{number}: control character"
     for folder in [p for p in (root / "src").rglob("*") if p.is_dir()]:
-        files = [p for p in folder.iterdir() if p.suffix in (".cc", ".h") and not p.name.endswith("_test.cc")]
+        files = [p for p in folder.iterdir() if p.suffix in (".cc", ".h") and not p.name.endswith(TESTS)]
         if len(files) > FOLDER_FILES_MAX:
             yield f"{folder}: {len(files)} files, more than {FOLDER_FILES_MAX}: split it by duty"
 
@@ -214,7 +215,7 @@ def rule_error_pages(root):
     pages = {p.stem for p in (root / "docs/errors").glob("TM-*.md")} if (root / "docs/errors").exists() else set()
     named = {}
     for path in sources(root, ".cc", ".h"):
-        if path.name.endswith(("_test.cc", "_test.h")):
+        if path.name.endswith(TESTS):
             continue
         for code in re.findall(r"\bTM-\d{3}\b", path.read_text()):
             named.setdefault(code, path)
