@@ -296,6 +296,9 @@ TEST_F(Timeouts, the_idle_clock_begins_anew_with_every_byte) {
 TEST_F(Body, an_instance_that_closes_without_an_answer_is_502_with_the_reason) {
     world.say(*client, simple_get);
     world.instance(0).close();
+    world.loop.run_ready();
+    ASSERT_EQ(world.instance_connections(0), 2U);  // a GET may be sent once more
+    world.instance(0, 1).close();
     const auto answer = world.hear(*client);
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 502 "));
     EXPECT_THAT(answer, HasSubstr("TM-206"));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -177,6 +178,10 @@ async::Task<Status> SourceImages::start() {
     builder_options.data_directory = options_.data;
     builder_options.clients =
         builder::choose_package_clients(environment, {"/etc/pip.conf", "/etc/npmrc"});
+    // A small disk cannot spare what a large one can.
+    CO_TRY(const auto space, host.disk.space(options_.data));
+    builder_options.disk_free_bytes_min =
+        std::min(builder_options.disk_free_bytes_min, space.total_bytes / 16);
     builder_options.tools = builder::survey_tools(host.disk);
     builder_ = std::make_unique<builder::Builder>(host, *build_thread_, *runner_, *images_,
                                                   std::move(builder_options));

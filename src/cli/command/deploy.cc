@@ -190,8 +190,12 @@ async::Task<Result<wire::Json>> put_service(Session& session, std::string space,
         }
         auto made = co_await api->json("POST", paths::serving(space, "services") + query,
                                        wire::write_json(new_service(space, name, wish)), {});
-        if (made || made.error().code != Code::conflict) {
+        if (made) {
             co_return made;
+        }
+        if (made.error().code != Code::conflict) {
+            // Kubernetes' sentence names the field, not the value.
+            co_return base::wrap(fmt::format("service \"{}\": ", name), std::move(made).error());
         }
     }
     auto patch_of = [&wish](const wire::Json& service) { return service_patch(service, wish); };
