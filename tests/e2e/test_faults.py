@@ -142,7 +142,7 @@ class FullDisk(unittest.TestCase):
         if os.geteuid() != 0:
             skip("a file system of its own needs root")
         self.mount = Path(tempfile.mkdtemp(prefix="tidemill-e2e-disk-"))
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=0755", "tidemill-e2e", str(self.mount)],
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=420m,mode=0755", "tidemill-e2e", str(self.mount)],
                               capture_output=True, text=True)
         if done.returncode != 0:
             self.mount.rmdir()
