@@ -28,6 +28,10 @@ link::InstanceState wire_state(State state) {
     return link::InstanceState::stopping;
 }
 
+std::uint16_t any_port(host::Random& random, std::uint16_t first, std::uint16_t last) {
+    return static_cast<std::uint16_t>(first + random.next_u64() % (last - first + 1U));
+}
+
 }  // namespace
 
 Agent::Agent(host::Host& host, host::Launcher& launcher, Reports& reports, Options options)
@@ -37,7 +41,8 @@ Agent::Agent(host::Host& host, host::Launcher& launcher, Reports& reports, Optio
       options_(std::move(options)),
       root_(sandbox::survey_host_root(host.disk)),
       logs_(host.disk, options_.data_directory + "/logs", options_.logs),
-      ports_(options_.port_first, options_.port_last),
+      ports_(options_.port_first, options_.port_last,
+             any_port(host.random, options_.port_first, options_.port_last)),
       empty_(host.loop),
       tasks_(host.loop, 16 + tasks_per_instance * options_.instances_max) {
     options_.policy.secrets.push_back(options_.data_directory);

@@ -134,7 +134,7 @@ TEST_F(Logs, OfTheLastEndedAreKeptAndTheLastCrashBesides) {
 TEST(Ports, AreNeverGivenTwice) {
     host_sim::SimHost machine(1);
     auto host = machine.host();
-    Ports ports(20'000, 20'002);
+    Ports ports(20'000, 20'002, 20'000);
     const auto taken = host.network.listen(host::IpAddress::loopback(20'001), {});
     ASSERT_TRUE(taken);
     EXPECT_EQ(ports.take(host.network), 20'000);
@@ -142,6 +142,10 @@ TEST(Ports, AreNeverGivenTwice) {
     EXPECT_EQ(ports.take(host.network).error().code, base::Code::exhausted);
     ports.give_back(20'000);
     EXPECT_EQ(ports.take(host.network), 20'000);
+
+    Ports from_the_end(20'000, 20'002, 20'002);
+    EXPECT_EQ(from_the_end.take(host.network), 20'002);
+    EXPECT_EQ(from_the_end.take(host.network), 20'000);
 }
 
 }  // namespace

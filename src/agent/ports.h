@@ -13,7 +13,10 @@ namespace tidemill::agent {
 // One thread.
 class Ports {
 public:
-    Ports(std::uint16_t first, std::uint16_t last) : first_(first), last_(last), next_(first) {}
+    // Begins at `start`, a port of the range. Two agents on one machine that begin at the same one
+    // may both find a port free before either app listens on it; one would answer for the other.
+    Ports(std::uint16_t first, std::uint16_t last, std::uint16_t start)
+        : first_(first), last_(last), next_(start) {}
 
     // One that nobody here holds and nobody on the machine listens on now. Errors: exhausted.
     base::Result<std::uint16_t> take(host::Network& network);
