@@ -276,7 +276,7 @@ TEST_F(AgentLinux, AWrongPortIsNamed) {
     options_.not_listening_after = 200ms;
     bring_up();
     auto wanted = revision(link::InstanceSpec::Listen::port, 1);
-    wanted.spec.environment = {{"OFFSET", "12000"}};
+    wanted.spec.environment = {{"OFFSET", "10000"}};
     want(wanted);
     // Slow to start is said first, perhaps; then where it listens instead.
     EXPECT_TRUE(wait([&] {
