@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -198,6 +199,7 @@ private:
     base::Instant begin_;
     std::optional<base::Instant> cut_since_;
     std::map<std::string, Wish> wishes_;
+    std::set<std::string> once_ready_;                  // by uid
     std::map<std::string, std::int64_t> latest_ready_;  // by the Configuration's uid
     std::optional<std::string> failure_;
     std::map<std::string, std::uint64_t> probes_;
@@ -433,6 +435,16 @@ void ControlWorld::check_latest_ready() {
         const auto full = "default/" + revision->metadata.name;
         if (control::is_ready(*revision) && agent_.serves_other(full, image)) {
             fail(fmt::format("{} is ready, but another program answers for it", full));
+        }
+        // Once it came up it may fail, but never again be somebody who is still to come.
+        if (control::is_ready(*revision)) {
+            once_ready_.insert(revision->metadata.uid);
+        }
+        const auto conditions = control::conditions_of(*revision);
+        const auto* ready = model::find_condition(conditions, "Ready");
+        if (ready != nullptr && ready->status == model::ConditionStatus::unknown &&
+            once_ready_.contains(revision->metadata.uid)) {
+            fail(fmt::format("{} was ready, and is {} now", full, ready->reason));
         }
     }
 }
