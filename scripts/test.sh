@@ -68,8 +68,12 @@ simulation() {
     wait "$control" && [ "$store" -eq 0 ]
 }
 
+# Each planted bug must be found. Control's world needs more seeds for that than sanitizers leave time
+# for, so its mutants are built for release.
 mutants() {
-    ctest --test-dir build/dev --output-on-failure --no-tests=error --parallel 2 -R '^mutants_'
+    ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^mutants_store$' || return 1
+    compile release --target control_mutants_test || return 1
+    build/release/tests/sim/control_mutants_test
 }
 
 # The rooms that more than one thread enters.
