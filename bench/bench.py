@@ -44,6 +44,8 @@ def row(name, unit, ours, peer=None, theirs=None):
     if theirs is not None:
         shown += f" {peer} {entry['peer_value']} ratio {ratio}"
     say(f"  {name:<32} {shown}")
+    # At once: a run that is cut short keeps what it measured.
+    (ROOT / "build/bench.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def quantile(values, q):
@@ -187,7 +189,7 @@ def cold_request(platform, host):
 
 def bare_start(words, folder, environment):
     out = subprocess.run([TOOLS / "bench-cold", "bare", *map(str, words)], capture_output=True, text=True,
-                         timeout=70, cwd=folder, env={**os.environ, **environment})
+                         timeout=70, cwd=folder, env={"PATH": "/usr/bin:/bin", **environment})
     took, status = out.stdout.split()
     assert status == "200", out
     return int(took) / 1000
@@ -200,7 +202,9 @@ def bench_cold(platform, directory):
     kinds = {
         "python": (ROOT / "examples/hello-python",
                    ["/usr/bin/python3", "-I", "-S", ROOT / "runtimes/python/shim.py"], functions),
-        "node": (ROOT / "examples/hello-node", [shutil.which("node"), ROOT / "runtimes/node/shim.js"],
+        # The same program that the platform starts.
+        "node": (ROOT / "examples/hello-node", [next(n for n in ("/usr/bin/node", "/usr/local/bin/node")
+                                                     if os.access(n, os.X_OK)), ROOT / "runtimes/node/shim.js"],
                  {**functions, "TIDEMILL_HANDLER": "index.js:handle"}),
         "native": (native_folder(directory), [TOOLS / "bench-backend", "0", "12"], {}),
     }
@@ -271,8 +275,8 @@ frontend in
   bind 127.0.0.1:{port}
   http-request set-header X-Forwarded-Proto http
   http-request set-header Forwarded "for=%[src];proto=http"
-  http-request set-header X-Request-Id %[uuid()]
-  http-request set-header traceparent "00-%[uuid(),regsub(-,,g)]-%[rand(99999999)]-01"
+  unique-id-format %{{+X}}o%ci%cp%fi%fp%Ts%rt%pid
+  unique-id-header X-Request-Id
   log 127.0.0.1:{log} local0
   option httplog
   default_backend out
@@ -457,7 +461,6 @@ def main():
         bench_idle()
     if on("scale"):
         bench_scale()
-    output.write_text(json.dumps(rows, indent=1) + "\n")
     say(f"written: {output.relative_to(ROOT)}")
 
 
