@@ -5,6 +5,7 @@ Run from anywhere: tests/tidy/tidy.py [--self-test]. The self-test plants one vi
 scratch tree and demands that exactly that rule finds it, so that no rule can fall asleep.
 """
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ FOLDER_FILES_MAX = 25
 README_LINES_MAX = 40
 COLUMNS_MAX = 100
 SYSTEM_ROOMS = {"host_linux", "launcher"}
+TOP_FOLDERS = {".ci", "bench", "cmake", "deploy", "docs", "examples", "runtimes", "scripts", "src", "tests"}
+MADE_SUFFIXES = {".whl", ".gz", ".tar", ".zip", ".zst", ".o", ".a", ".so", ".pyc", ".jar", ".deb", ".log"}
 FORBIDDEN_FOLDERS = {"common", "utils", "util", "misc", "core", "helpers"}
 # Rooms whose iteration order must not depend on a hash, because decisions are replayed from a seed.
 ORDERED_ROOMS = {"control", "workflow", "store", "agent", "mesh"}
@@ -225,8 +228,23 @@ def rule_error_pages(root):
         yield f"docs/errors/{code}.md: no source names {code}"
 
 
+def rule_made(root):
+    """What a build, a package client or a test made is no source. Looks at what git tracks, or at every
+    file where there is no git."""
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, text=True)
+    if listed.returncode == 0 and (root / ".git").exists():
+        names = [n for n in listed.stdout.split("\0") if n]
+    else:
+        names = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()]
+    for name in names:
+        if Path(name).suffix in MADE_SUFFIXES:
+            yield f"{name}: made, not written: keep it out of the tree"
+        elif "/" in name and name.split("/")[0] not in TOP_FOLDERS:
+            yield f"{name}: no folder {name.split('/')[0]} belongs at the top"
+
+
 RULES = [rule_includes, rule_system_headers, rule_banned_words, rule_unordered, rule_sizes, rule_rooms,
-         rule_headers, rule_unfinished, rule_error_pages]
+         rule_headers, rule_unfinished, rule_error_pages, rule_made]
 
 PLANTS = {
     "rule_includes": ("src/a/x.cc", '#include "b/y.h"\n'),
@@ -237,6 +255,7 @@ PLANTS = {
     "rule_rooms": ("src/a/utils/x.cc", "\n"),
     "rule_headers": ("src/a/z.h", "int f();\n"),
     "rule_unfinished": ("src/a/x.cc", "// TODO: later\n"),
+    "rule_made": ("scratch-1/x.txt", "x"),
     "rule_error_pages": ("src/a/x.cc", 'auto c = "TM-999";\n'),
 }
 
