@@ -252,6 +252,7 @@ TEST_F(Run, WaitingEndsWithWhatIsMissing) {
 TEST_F(Run, TrafficAndRollbackPatchTheSplit) {
     answer("GET " + services + "/shop", service(1, 1, "True"));
     answer("PATCH " + services + "/shop", service(2, 2, "True"));
+    answer("GET " + revisions, R"({"items":[{"metadata":{"name":"shop-00001"}}]})");
     EXPECT_EQ(run({"traffic", "shop", "--to", "@latest=10,shop-00001=90"}), 0) << err;
     EXPECT_EQ(*wire::parse_json(api.bodies["PATCH " + services + "/shop"]),
               *wire::parse_json(
@@ -262,6 +263,15 @@ TEST_F(Run, TrafficAndRollbackPatchTheSplit) {
     answer("GET " + revisions, R"({"items":[{"metadata":{"name":"shop-00001"}}]})");
     EXPECT_EQ(run({"rollback", "shop"}), 3);
     EXPECT_TRUE(says("no ready revision before shop-00001")) << err;
+}
+
+TEST_F(Run, TrafficToARevisionThatIsNotThereChangesNothing) {
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("GET " + revisions, R"({"items":[{"metadata":{"name":"shop-00001"}}]})");
+    EXPECT_EQ(run({"traffic", "shop", "--to", "shop-0001=100"}), 3);
+    EXPECT_TRUE(says("no revision \"shop-0001\"; it has shop-00001")) << err;
+    EXPECT_EQ(run({"traffic", "shop", "--tag", "canary=shop-2"}), 3);
+    EXPECT_FALSE(api.bodies.contains("PATCH " + services + "/shop"));
 }
 
 TEST_F(Run, AServiceThatIsNotThereIsAnsweredWithTheNearest) {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/api/documents.h"
+#include "cli/api/session.h"
 
 namespace tidemill::cli {
 namespace {
@@ -38,6 +39,19 @@ Result<std::optional<std::int64_t>> whole_number(const Invocation& given, std::s
         return fail(Code::invalid, "{}: \"{}\" is no whole number", flag, text);
     }
     return number;
+}
+
+Result<std::optional<std::int64_t>> whole_seconds(const Invocation& given, std::string_view flag) {
+    if (!given.has(flag)) {
+        return std::nullopt;
+    }
+    TRY(const auto span, duration_flag(given, flag, {}));
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span);
+    if (seconds != span) {
+        return fail(Code::invalid, "{}: \"{}\" is no whole number of seconds", flag,
+                    given.text(flag));
+    }
+    return seconds.count();
 }
 
 void put_env(wire::JsonArray& list, const ServiceWish& wish) {
@@ -146,7 +160,9 @@ std::vector<Flag> service_flags() {
          .help = "a variable of the program's environment; K- takes it away",
          .times = Flag::Times::many},
         {.name = "--concurrency", .value = "N", .help = "requests at once per instance; 0: any"},
-        {.name = "--timeout", .value = "SECONDS", .help = "how long one request may take"},
+        {.name = "--timeout",
+         .value = "DURATION",
+         .help = "how long one request may take: 90, 90s, 5m"},
         {.name = "--memory", .value = "QUANTITY", .help = "limit per instance, e.g. 256Mi"},
         {.name = "--cpu", .value = "QUANTITY", .help = "limit per instance, e.g. 500m"},
         {.name = "--revision-name",
@@ -185,7 +201,7 @@ Result<ServiceWish> read_service_wish(const Invocation& given) {
         }
     }
     TRY(wish.concurrency, whole_number(given, "--concurrency"));
-    TRY(wish.timeout_seconds, whole_number(given, "--timeout"));
+    TRY(wish.timeout_seconds, whole_seconds(given, "--timeout"));
     wish.memory = given.text("--memory");
     wish.cpu = given.text("--cpu");
     wish.revision_name = given.text("--revision-name");

@@ -54,6 +54,20 @@ async::Task<Result<wire::Json>> change_service(
     }
 }
 
+async::Task<Result<wire::Json>> change_traffic(Session& session, std::string space,
+                                               std::string name, TrafficWish wish) {
+    auto patch_of = [&wish](const wire::Json& service) -> Result<wire::Json> {
+        TRY(auto traffic, plan_traffic(list_at(service, "spec.traffic"), wish));
+        wire::JsonObject patch;
+        patch["metadata"] =
+            wire::JsonObject{{"resourceVersion", text_at(service, "metadata.resourceVersion")}};
+        patch["spec"] = wire::JsonObject{{"traffic", std::move(traffic)}};
+        return patch;
+    };
+    co_return co_await change_service(session, std::move(space), std::move(name),
+                                      std::move(patch_of));
+}
+
 async::Task<Result<wire::Json>> get_revisions(Session& session, std::string space,
                                               std::string name) {
     CO_TRY(auto* const api, session.api());

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/api/session.h"
+#include "cli/api/traffic.h"
 #include "wire/json.h"
 
 namespace tidemill::cli {
@@ -20,6 +21,10 @@ async::Task<base::Result<wire::Json>> change_service(
     Session& session, std::string space, std::string name,
     std::function<base::Result<wire::Json>(const wire::Json& service)> patch_of,
     std::string query = {});
+
+// Writes what `wish` makes of the service's traffic. Errors: those of plan_traffic and the calls.
+async::Task<base::Result<wire::Json>> change_traffic(Session& session, std::string space,
+                                                     std::string name, TrafficWish wish);
 
 // The revisions of one service. Errors: those of the call.
 async::Task<base::Result<wire::Json>> get_revisions(Session& session, std::string space,

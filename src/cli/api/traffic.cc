@@ -156,6 +156,30 @@ Result<wire::JsonArray> plan_traffic(const wire::JsonArray& now, const TrafficWi
     return to_json(targets);
 }
 
+base::Status check_wish(const TrafficWish& wish, const wire::JsonArray& revisions,
+                        std::string_view service) {
+    std::vector<std::string> there;
+    for (const auto& each : revisions) {
+        there.push_back(text_at(each, "metadata.name"));
+    }
+    auto missing = [&](const std::string& revision) {
+        return revision != latest && std::ranges::find(there, revision) == there.end();
+    };
+    std::vector<std::string> named;
+    for (const auto& share : wish.shares) {
+        named.push_back(share.revision);
+    }
+    for (const auto& tag : wish.tags) {
+        named.push_back(tag.revision);
+    }
+    const auto wrong = std::ranges::find_if(named, missing);
+    if (wrong == named.end()) {
+        return {};
+    }
+    return fail(Code::not_found, "{} has no revision \"{}\"; it has {}", service, *wrong,
+                there.empty() ? "none" : fmt::format("{}", fmt::join(there, ", ")));
+}
+
 Result<Rollback> choose_rollback(const wire::JsonArray& revisions, const wire::JsonArray& traffic,
                                  std::string_view wanted) {
     std::vector<const wire::Json*> sorted;

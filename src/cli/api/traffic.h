@@ -43,6 +43,11 @@ base::Result<Tag> parse_tag(std::string_view text);
 // has; the message names those that are there).
 base::Result<wire::JsonArray> plan_traffic(const wire::JsonArray& now, const TrafficWish& wish);
 
+// Every revision that `wish` names is one of `revisions`. A server takes any name and reports it
+// later; whoever types one has mistyped it. Errors: not_found (names those that are there).
+base::Status check_wish(const TrafficWish& wish, const wire::JsonArray& revisions,
+                        std::string_view service);
+
 // What a rollback goes from and to.
 struct Rollback {
     std::string from;

@@ -195,7 +195,8 @@ async::Task<void> explain_failure(Session& session, wire::Json service) {
     constexpr std::size_t lines_shown = 20;
     const auto lines = co_await last_lines(session, space_of(service), revision, lines_shown);
     if (!lines.empty()) {
-        session.say(fmt::format("Its last {} lines:", lines.size()));
+        session.say(lines.size() == 1 ? std::string("Its last line:")
+                                      : fmt::format("Its last {} lines:", lines.size()));
         for (const auto& line : lines) {
             session.say(fmt::format("  {}", line));
         }

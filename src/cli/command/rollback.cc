@@ -32,17 +32,9 @@ async::Task<Outcome> run_rollback(Session& session) {
     if (!chosen) {
         co_return base::wrap(fmt::format("{}: ", name), std::move(chosen).error());
     }
-    auto patch_of = [&](const wire::Json& service) -> Result<wire::Json> {
-        TrafficWish wish;
-        wish.shares.push_back({chosen->to, 100});
-        TRY(auto traffic, plan_traffic(list_at(service, "spec.traffic"), wish));
-        wire::JsonObject patch;
-        patch["metadata"] =
-            wire::JsonObject{{"resourceVersion", text_at(service, "metadata.resourceVersion")}};
-        patch["spec"] = wire::JsonObject{{"traffic", std::move(traffic)}};
-        return patch;
-    };
-    CO_TRY(auto service, co_await change_service(session, space, name, std::move(patch_of)));
+    TrafficWish wish;
+    wish.shares.push_back({chosen->to, 100});
+    CO_TRY(auto service, co_await change_traffic(session, space, name, std::move(wish)));
     if (limit->count() > 0) {
         CO_TRY(auto settled, co_await wait_until_settled(session, paths::serving(space, "services"),
                                                          std::move(service), *limit));

@@ -59,15 +59,9 @@ async::Task<Outcome> run_traffic(Session& session) {
         session.print(traffic_table(list_at(service, "status.traffic")));
         co_return Exit::done;
     }
-    auto patch_of = [&](const wire::Json& service) -> Result<wire::Json> {
-        TRY(auto traffic, plan_traffic(list_at(service, "spec.traffic"), *wish));
-        wire::JsonObject patch;
-        patch["metadata"] =
-            wire::JsonObject{{"resourceVersion", text_at(service, "metadata.resourceVersion")}};
-        patch["spec"] = wire::JsonObject{{"traffic", std::move(traffic)}};
-        return patch;
-    };
-    CO_TRY(auto service, co_await change_service(session, space, name, std::move(patch_of)));
+    CO_TRY(const auto revisions, co_await get_revisions(session, space, name));
+    CO_CHECK_OK(check_wish(*wish, list_at(revisions, "items"), name));
+    CO_TRY(auto service, co_await change_traffic(session, space, name, *wish));
     if (limit->count() > 0) {
         CO_TRY(auto settled, co_await wait_until_settled(session, paths::serving(space, "services"),
                                                          std::move(service), *limit));

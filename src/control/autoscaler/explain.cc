@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <concepts>
 #include <iterator>
 #include <string_view>
@@ -248,23 +249,39 @@ std::string_view activity_name(Activity activity) {
     return "";
 }
 
+// A span as a person reads it: no finer than its own size makes sense.
+std::string span_text(base::Duration span) {
+    using namespace std::chrono_literals;
+    const base::Duration grain = span >= 10s  ? base::Duration(1s)
+                                 : span >= 1s ? base::Duration(100ms)
+                                              : base::Duration(1ms);
+    return base::format_duration(span / grain * grain);
+}
+
+// A load: three decimals, or two digits where those would show zero. Never "-0".
+std::string load_text(double load) {
+    if (std::abs(load) < 1e-9) {
+        return "0";
+    }
+    return std::abs(load) < 0.001 ? fmt::format("{:.2g}", load) : fmt::format("{:.3f}", load);
+}
+
 void explain_load(const ScaleDecision& decision, std::back_insert_iterator<std::string> out) {
     const auto& inputs = decision.inputs;
     const auto& spec = inputs.spec;
-    fmt::format_to(out, "load     {:.3f} {} over {}, {:.3f} over {}; target {:.3f} an instance\n",
-                   inputs.stable_value, metric_name(spec.metric),
-                   base::format_duration(spec.stable_window), inputs.panic_value,
-                   base::format_duration(spec.panic_window), spec.target_value);
+    fmt::format_to(out, "load     {} {} over {}, {} over {}; target {} an instance\n",
+                   load_text(inputs.stable_value), metric_name(spec.metric),
+                   base::format_duration(spec.stable_window), load_text(inputs.panic_value),
+                   base::format_duration(spec.panic_window), load_text(spec.target_value));
     fmt::format_to(out,
-                   "needs    ceil({:.3f} / {:.3f}) = {:.0f}, and {:.0f} for the short window; with "
+                   "needs    ceil({} / {}) = {:.0f}, and {:.0f} for the short window; with "
                    "{} ready at least {:.0f} and at most {:.0f} may be asked for\n",
-                   inputs.stable_value, spec.target_value, decision.stable_wanted,
-                   decision.panic_wanted, inputs.ready, decision.scale_down_limit,
-                   decision.scale_up_limit);
+                   load_text(inputs.stable_value), load_text(spec.target_value),
+                   decision.stable_wanted + 0.0, decision.panic_wanted + 0.0, inputs.ready,
+                   decision.scale_down_limit, decision.scale_up_limit);
     if (decision.panic.since) {
         fmt::format_to(out, "panic    since {} ago: never below {}\n",
-                       base::format_duration(inputs.now - *decision.panic.since),
-                       decision.panic.instances_max);
+                       span_text(inputs.now - *decision.panic.since), decision.panic.instances_max);
     }
     if (decision.desired != decision.before_delay) {
         fmt::format_to(out, "delay    {} was wanted within {}, so not {} yet\n", decision.desired,
@@ -293,14 +310,14 @@ std::string explain_text(const AutoscalerDecision& decision) {
                        ? ", no route leads here (min does not count)"
                        : "",
                    scaler.bounded);
-    fmt::format_to(
-        out, "was      {} for {}, {} ready\n", activity_name(scaler.inputs.activity.activity),
-        base::format_duration(scaler.inputs.now - scaler.inputs.activity.since), decision.ready);
+    fmt::format_to(out, "was      {} for {}, {} ready\n",
+                   activity_name(scaler.inputs.activity.activity),
+                   span_text(scaler.inputs.now - scaler.inputs.activity.since), decision.ready);
     fmt::format_to(out, "result   {}: {}",
                    scaler.apply ? std::to_string(scaler.wanted) : "no change",
                    reason_text(scaler.reason));
     if (scaler.again_after) {
-        fmt::format_to(out, " (decides again in {})", base::format_duration(*scaler.again_after));
+        fmt::format_to(out, " (decides again in {})", span_text(*scaler.again_after));
     }
     text += '\n';
     return text;
