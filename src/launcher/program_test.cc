@@ -537,6 +537,55 @@ TEST_F(Program, WhatAnInstanceListensOnIsFound) {
     EXPECT_NE(log("where").find("F " + std::to_string(port) + "\n"), std::string::npos);
 }
 
+TEST_F(Program, WhoseSocketAPortIs) {
+    Running program(run());
+    const auto holder = [&](const std::string& name, std::uint16_t port) {
+        StringSink sink;
+        Writer writer(sink);
+        writer.text(name);
+        writer.put(port);
+        const auto frame = program.await(program.send(FrameType::port_holder, sink.bytes));
+        EXPECT_TRUE(frame && frame->type == FrameType::held);
+        auto reader = frame->reader();
+        const auto kind = reader.take<HolderKind>();
+        const auto pid = reader.take<std::int32_t>();
+        return std::tuple(kind, pid, std::string(reader.text()));
+    };
+    for (const char* address : {"127.0.0.1", "0.0.0.0", "::", "::1"}) {
+        SCOPED_TRACE(address);
+        const std::string name = "serves-" + std::to_string(std::strlen(address));
+        auto wanted = plan(name, "");
+        // In a child of the program's, and among many connections.
+        wanted.argv = {
+            "/usr/bin/perl", "-e",
+            "use Socket qw(:all); use IO::Socket::IP; my $s = IO::Socket::IP->new("
+            "LocalHost=>'" +
+                std::string(address) +
+                "', Listen=>9, V6Only=>0) or die $!;"
+                "$|=1; print $s->sockport, \"\\n\"; fork and do { close $s; sleep 1000 };"
+                "sleep 1000"};
+        ASSERT_EQ(text_of(program.launch(wanted)), "frame 33");
+        while (log(name).find('\n') == std::string::npos) {
+            ::usleep(1000);
+        }
+        const auto said = log(name);
+        const auto port = static_cast<std::uint16_t>(std::stoi(said.substr(said.rfind("F ") + 2)));
+        if (std::string_view(address) == "::1") {
+            EXPECT_EQ(std::get<0>(holder(name, port)), HolderKind::nobody)
+                << "does not take connections to 127.0.0.1";
+            continue;
+        }
+        EXPECT_EQ(std::get<0>(holder(name, port)), HolderKind::instance);
+        auto other = plan("other-" + name, "");
+        other.argv = {"/bin/sleep", "1000"};
+        ASSERT_EQ(text_of(program.launch(other)), "frame 33");
+        const auto [kind, pid, comm] = holder("other-" + name, port);
+        EXPECT_EQ(kind, HolderKind::other);
+        EXPECT_GT(pid, 1);
+        EXPECT_EQ(comm, "perl");
+    }
+}
+
 TEST_F(Program, AFloodOfLogStaysWithinItsLimitAndKeepsTheEnd) {
     Running program(run());
     auto flood = plan("flood", "");

@@ -183,6 +183,7 @@ private:
             case FrameType::kill:
             case FrameType::freeze:
             case FrameType::inspect:
+            case FrameType::port_holder:
             case FrameType::forget: {
                 Instance* instance = find(reader.text());
                 if (!reader.ok() || instance == nullptr) {
@@ -340,6 +341,17 @@ private:
                 return fail(failure("freeze", instance.name));
             }
             return done();
+        }
+        if (type == FrameType::port_holder) {
+            const auto port = reader.take<std::uint16_t>();
+            Holder holder;
+            find_holder(cgroup, instance.pid, port, holder);
+            Frame frame(FrameType::held, request_);
+            Writer writer(frame);
+            writer.put(holder.kind);
+            writer.put(holder.pid);
+            writer.text({holder.name, std::strlen(holder.name)});
+            return frame.send();
         }
         inspect(instance, cgroup);
     }
