@@ -81,7 +81,17 @@ public:
             capabilities = reader.take<Capabilities>();
         }
     }
-    ~Running() { stop(SIGKILL); }
+    ~Running() { end(); }
+
+    // Lets it end in order, as its owner's end does.
+    void end() {
+        if (pid_ > 0) {
+            ::close(in_);
+            ::waitpid(pid_, nullptr, 0);
+            ::close(out_);
+            pid_ = -1;
+        }
+    }
 
     // Ends the program; instances live on.
     void stop(int number) {
@@ -197,13 +207,13 @@ protected:
                 ::usleep(10'000);
             }
         }
-        sweeper.await(sweeper.send(FrameType::scan, ""));
-        ::usleep(50'000);  // the last groups go in the sweep after
-        sweeper.stop(SIGTERM);
+        sweeper.end();
         fs::remove_all(directory_);
-        remove_groups();
+        EXPECT_EQ(groups(), std::vector<std::string>()) << "left in /sys/fs/cgroup";
     }
-    static void remove_groups() {
+    // Of this test, in every hierarchy.
+    static std::vector<std::string> groups() {
+        std::vector<std::string> found;
         std::error_code ignored;
         for (const auto& mount : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
             for (auto it = fs::recursive_directory_iterator(
@@ -211,12 +221,11 @@ protected:
                  it != fs::recursive_directory_iterator(); it.increment(ignored)) {
                 if (it->path().filename() == std::to_string(::getpid()) &&
                     it->path().parent_path().filename() == "tidemill-test") {
-                    ::rmdir(it->path().c_str());
-                    ::rmdir(it->path().parent_path().c_str());
-                    break;
+                    found.push_back(it->path().string());
                 }
             }
         }
+        return found;
     }
 
     std::string run() const { return directory_ + "/run"; }
@@ -393,6 +402,34 @@ TEST_F(Program, AStoppedProgramIsNews) {
     const auto news = program.await(0);
     ASSERT_TRUE(news);
     EXPECT_EQ(news->type, FrameType::news_stopped);
+}
+
+TEST_F(Program, WhatRunsWithoutARecordIsEndedAtTheNextStart) {
+    std::int32_t pid = 0;
+    {
+        Running program(run());
+        if (program.capabilities.cgroup_version == 0) {
+            GTEST_SKIP() << "NOT TESTED: no cgroups can be used here";
+        }
+        const auto launched = program.launch(plan("forgotten", "sleep 1000"));
+        ASSERT_EQ(text_of(launched), "frame 33");
+        pid = launched->reader().take<std::int32_t>();
+        program.stop(SIGKILL);
+    }
+    fs::remove_all(run());
+    ASSERT_EQ(::kill(pid, 0), 0);
+    Running program(run());
+    for (int i = 0; i < 500 && ::kill(pid, 0) == 0; ++i) {
+        ::usleep(10'000);
+    }
+    EXPECT_NE(::kill(pid, 0), 0) << "it runs, and nobody knows of it";
+    const auto id = program.send(FrameType::scan, "");
+    const auto frame = program.await(id);
+    EXPECT_TRUE(frame && frame->type == FrameType::done) << "there is nothing to adopt";
+    EXPECT_FALSE(groups().empty());
+    for (const auto& group : groups()) {
+        EXPECT_FALSE(fs::exists(group + "/forgotten")) << group;
+    }
 }
 
 TEST_F(Program, InstancesOutliveTheLauncherAndAreFoundAgain) {
