@@ -416,6 +416,14 @@ async::Task<void> Agent::end_all(base::Duration grace) {
         empty_.reset();
         co_await empty_.wait();
     }
+    // Whoever destroys us ends the tasks that were about to forget them.
+    if (const auto known = co_await launcher_.scan()) {
+        for (const auto& instance : *known) {
+            if (instance.exit) {
+                (void)co_await launcher_.forget(instance.instance);
+            }
+        }
+    }
 }
 
 }  // namespace tidemill::agent

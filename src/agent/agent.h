@@ -113,6 +113,7 @@ private:
     async::Task<void> watch();
     async::Task<void> bring_up(std::string name);
     async::Task<void> await_ready(std::string name);
+    async::Task<bool> answers_itself(std::string name);
     async::Task<void> say_if_not_listening(std::string name);
     async::Task<void> probe_liveness(std::string name, link::ProbeSpec probe);
     async::Task<void> probe_readiness(std::string name, link::ProbeSpec probe);

@@ -1,5 +1,6 @@
 // The agent with the real launcher and real processes, on one loop. Needs root; says so loudly
 // otherwise.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@ use strict; use Socket;
 my $l;
 if ($ENV{TIDEMILL_LISTEN_FD}) { open($l, '+<&=', $ENV{TIDEMILL_LISTEN_FD}) or die; }
 else {
+  select(undef, undef, undef, $ENV{DELAY}) if $ENV{DELAY};
   socket($l, PF_INET, SOCK_STREAM, 0); setsockopt($l, SOL_SOCKET, SO_REUSEADDR, 1);
   bind($l, sockaddr_in($ENV{PORT} + ($ENV{OFFSET} || 0), INADDR_LOOPBACK)) or die "bind: $!";
   listen($l, 100);
@@ -284,6 +286,29 @@ TEST_F(AgentLinux, AWrongPortIsNamed) {
         return report && report->message.find("it listens on 127.0.0.1:3") != std::string::npos;
     })) << (last("NotListening") ? last("NotListening")->message : "nothing was said");
     EXPECT_TRUE(ready().empty());
+}
+
+TEST_F(AgentLinux, AnAppWhosePortAnotherTookIsStartedAgainOnAnotherPort) {
+    auto wanted = revision(link::InstanceSpec::Listen::port, 1);
+    wanted.spec.environment = {{"DELAY", "0.3"}};
+    want(wanted);
+    const auto all = [&] { return said_.latest["default/shop-00001"].endpoints; };
+    ASSERT_TRUE(wait([&] { return !all().empty() && all()[0].address.contains(":"); }));
+    const auto first = all()[0];
+    const auto taken = host_->network.listen(*host::parse_address(first.address), {});
+    ASSERT_TRUE(taken) << taken.error().message;
+    ASSERT_TRUE(wait([&] { return ready().size() == 1; }));
+    EXPECT_NE(ready()[0].instance, first.instance);
+    EXPECT_NE(ready()[0].address, first.address);
+    EXPECT_TRUE(get(ready()[0], "/"));
+    ASSERT_NE(last("PortTaken"), nullptr);
+    EXPECT_EQ(last("PortTaken")->instance, first.instance);
+    const auto port = first.address.substr(first.address.rfind(':') + 1);
+    EXPECT_EQ(last("PortTaken")
+                  ->message.find(fmt::format("port {} is taken by process {} (agent_test), which",
+                                             port, ::getpid())),
+              0U)
+        << last("PortTaken")->message;
 }
 
 TEST_F(AgentLinux, AProgramThatIsNotThereIsSaidSo) {

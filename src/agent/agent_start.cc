@@ -298,12 +298,25 @@ async::Task<void> Agent::await_ready(std::string name) {
         return at != nullptr && at->view.state == State::starting &&
                at->view.health == InstanceView::Health::good;
     };
-    const auto ready = co_await probe_until_ready(host_, instance->address, probe,
-                                                  host_.loop.now() + limit, is_starting);
-    if (!is_starting()) {
-        co_return;
+    const base::Instant deadline = host_.loop.now() + limit;
+    // Nobody listens any more where somebody had answered: asked again, but a host that shows no
+    // sockets must not keep anybody from serving.
+    constexpr int asked_max = 3;
+    base::Status ready = base::ok;
+    for (int asked = 0; asked < asked_max; ++asked) {
+        ready = co_await probe_until_ready(host_, instance->address, probe, deadline, is_starting);
+        if (!is_starting()) {
+            co_return;
+        }
+        const bool believed = !ready || co_await answers_itself(name);
+        if (!is_starting()) {
+            co_return;
+        }
+        instance = find(name);
+        if (believed) {
+            break;
+        }
     }
-    instance = find(name);
     if (ready) {
         became_ready(*instance);
         co_return;
@@ -313,6 +326,27 @@ async::Task<void> Agent::await_ready(std::string name) {
     }
     instance->view.health = InstanceView::Health::bad;
     settle(revision_of(instance->note.revision));
+}
+
+// After a port has answered: was it this instance? What cannot be seen is believed. False: nobody
+// listens there now, or somebody else does; then the instance is ended, for it never can.
+async::Task<bool> Agent::answers_itself(std::string name) {
+    const std::uint16_t port = find(name)->note.port;
+    if (port == 0) {
+        co_return true;  // the socket was made for it
+    }
+    const auto holder = co_await launcher_.port_holder(name, port);
+    Instance* instance = find(name);
+    if (instance == nullptr || !holder || holder->who == host::PortHolder::Who::instance ||
+        holder->who == host::PortHolder::Who::unknown) {
+        co_return true;
+    }
+    if (holder->who == host::PortHolder::Who::other) {
+        instance->reason = explain_port_taken(port, *holder);
+        instance->view.health = InstanceView::Health::bad;
+        settle(revision_of(instance->note.revision));
+    }
+    co_return false;
 }
 
 // Looks again each time as long passes, and speaks when what it sees has changed.

@@ -32,6 +32,16 @@ Reason explain_exit(const host::InstanceExit& exit, std::uint64_t memory_bytes_m
     return {"Ended", "ended while nobody could see how"};
 }
 
+Reason explain_port_taken(std::uint16_t port, const host::PortHolder& holder) {
+    const std::string who = holder.pid == 0
+                                ? std::string("another process of this machine")
+                                : fmt::format("process {} ({})", holder.pid, holder.name);
+    return {"PortTaken",
+            fmt::format("port {} is taken by {}, which answers in place of the app; it is started "
+                        "again on another port",
+                        port, who)};
+}
+
 Reason explain_not_listening(std::uint16_t port, base::Duration waited,
                              std::span<const host::ListeningSocket> listening) {
     std::string message = fmt::format("does not listen on 127.0.0.1:{} ($PORT) after {}", port,

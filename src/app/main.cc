@@ -67,7 +67,8 @@ int up(std::vector<std::string> words, std::optional<std::string> role) {
         fmt::print(stderr, "tidemill: {}\nTry: tidemill up --help\n", options.error().message);
         return exit_usage;
     }
-    auto process = Process::create(role.value_or("up"), options->log_format);
+    auto process =
+        Process::create(role.value_or(std::string(supervisor_role)), options->log_format);
     if (!process) {
         return report(process.error());
     }

@@ -22,8 +22,11 @@ base::Result<std::unique_ptr<Process>> Process::create(const std::string& role,
                                                        Options::LogFormat format) {
     TRY(auto inherited, host_linux::InheritedListeners::from_environment());
     TRY(auto linux_host, host_linux::LinuxHost::create(*inherited));
-    TRY(auto signals,
-        host_linux::LinuxSignals::create(linux_host->loop(), {SIGINT, SIGTERM, SIGHUP}));
+    std::vector<int> numbers = {SIGINT, SIGTERM, SIGHUP};
+    if (role == supervisor_role) {
+        numbers.push_back(SIGCHLD);
+    }
+    TRY(auto signals, host_linux::LinuxSignals::create(linux_host->loop(), numbers));
     return std::unique_ptr<Process>(
         new Process(role, std::move(inherited), std::move(linux_host), std::move(signals), format));
 }

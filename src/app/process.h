@@ -17,6 +17,9 @@ namespace tidemill::app {
 // Version of the binary, as `tidemill version` prints it.
 std::string_view build_version();
 
+// Of the process that starts the others. It alone hears SIGCHLD.
+inline constexpr std::string_view supervisor_role = "up";
+
 // stderr, a whole line at a time.
 class StderrSink final : public telemetry::Sink {
 public:

@@ -29,6 +29,9 @@ constexpr base::Duration restart_pause_most = 5s;
 constexpr base::Duration recovered_after = 10s;
 // What is left running after this is killed. Longer than the agent's own limit for instances.
 constexpr base::Duration stop_limit = 20s;
+// Launchers remove the control groups of what has ended before they end, which takes as long as the
+// kernel takes to let go of the dead.
+constexpr base::Duration orphans_limit = 2s;
 
 }  // namespace
 
@@ -134,6 +137,8 @@ async::Task<Status> Supervisor::run() {
     }
     lock_ = *std::move(lock);
     CO_CHECK_OK(open_listeners());
+    // Launchers outlive their roles for a moment, instances for long.
+    CO_CHECK_OK(host_.processes.adopt_orphans());
     for (auto& role : roles_) {
         CO_CHECK_OK(work_.spawn(keep_running(*role)));
     }
@@ -157,12 +162,16 @@ async::Task<Status> Supervisor::run() {
         co_await stop(
             **std::ranges::find_if(roles_, [&](const auto& r) { return r->name == name; }));
     }
+    co_await clean_up();
     co_return base::ok;
 }
 
 async::Task<void> Supervisor::wait_for_signal() {
     for (;;) {
         const int number = co_await signals_.next();
+        if (number == SIGCHLD) {
+            (void)host_.processes.reap_orphans();
+        }
         if (number == SIGINT || number == SIGTERM) {
             log_.info("stopping", {{"signal", std::to_string(number)}});
             end_.set();
@@ -267,6 +276,30 @@ async::Task<void> Supervisor::read_ready(Role& role, host::Stream& out) {
         } else if (line.size() > 4096) {
             line.clear();
         }
+    }
+}
+
+// After everything has stopped: nothing of this boot is kept. Records of instances that run all the
+// same are, for the next start to find.
+async::Task<void> Supervisor::clean_up() {
+    const base::Instant until = host_.loop.now() + orphans_limit;
+    while (host_.processes.reap_orphans() && host_.loop.now() < until) {
+        co_await async::sleep_for(host_.loop, 2ms);
+    }
+    const auto names = host_.disk.list(options_.run);
+    if (!names) {
+        co_return;
+    }
+    for (const auto& name : *names) {
+        const auto records = host_.disk.list(fmt::format("{}/{}/instances", options_.run, name));
+        if (records && !records->empty()) {
+            co_return;
+        }
+    }
+    listeners_.clear();
+    if (auto removed = host_.disk.remove_tree(options_.run); !removed) {
+        log_.warn("sockets and records of this boot are left",
+                  {{"directory", options_.run}, {"error", removed.error().message}});
     }
 }
 

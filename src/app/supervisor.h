@@ -41,6 +41,7 @@ private:
     async::Task<void> wait_for_signal();
     async::Task<void> announce();
     async::Task<void> stop(Role& role);
+    async::Task<void> clean_up();
     std::vector<std::string> addresses(const std::string& prefix) const;
 
     host::Host& host_;

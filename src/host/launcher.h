@@ -163,6 +163,20 @@ struct Inspection {
     std::vector<ListeningSocket> listening;
 };
 
+// Who would take a connection to a port of 127.0.0.1.
+struct PortHolder {
+    enum class Who : std::uint8_t {
+        nobody,
+        instance,  // a process of the instance that was asked about
+        other,     // any other process of this machine
+        unknown,   // the instance's descriptors cannot all be seen
+    };
+    Who who = Who::unknown;
+    std::int32_t pid = 0;  // of another, as the host sees it; 0 when that cannot be seen
+    std::string name;      // and what it calls itself
+    friend bool operator==(const PortHolder&, const PortHolder&) = default;
+};
+
 struct LauncherEvent {
     enum class Kind : std::uint8_t {
         ended,    // `exit` says how
@@ -221,6 +235,9 @@ public:
     virtual async::Task<base::Result<std::vector<KnownInstance>>> scan() = 0;
     // Errors: not_found.
     virtual async::Task<base::Result<Inspection>> inspect(std::string instance) = 0;
+    // Errors: not_found.
+    virtual async::Task<base::Result<PortHolder>> port_holder(std::string instance,
+                                                              std::uint16_t port) = 0;
     // Removes what is kept of an ended instance: its record, its socket, its cgroup; not its log.
     // Errors: conflict (it runs).
     virtual async::Task<base::Status> forget(std::string instance) = 0;

@@ -70,6 +70,12 @@ public:
     // Errors: not_found (no such program), denied, exhausted.
     virtual base::Result<std::unique_ptr<Process>> spawn(const SpawnOptions& options) = 0;
     virtual std::int32_t self() const = 0;
+    // From now on descendants whose parent has died become this process's children, instead of
+    // those of whoever is process 1, which in a container may never reap them. Errors: unavailable.
+    virtual base::Status adopt_orphans() = 0;
+    // Reaps those that have ended; to be called at SIGCHLD, in a process where nobody but this
+    // spawns. True while this process has children, spawned or adopted.
+    virtual bool reap_orphans() = 0;
 };
 
 }  // namespace tidemill::host

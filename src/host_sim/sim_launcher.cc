@@ -324,6 +324,17 @@ async::Task<Result<host::Inspection>> SimLauncher::inspect(std::string instance)
     co_return inspection;
 }
 
+async::Task<Result<host::PortHolder>> SimLauncher::port_holder(std::string instance,
+                                                               std::uint16_t) {
+    co_await answer_delay();
+    if (instances_.find_running(instance) == nullptr) {
+        co_return fail(Code::not_found, "instance {}: does not run", instance);
+    }
+    host::PortHolder holder;
+    holder.who = host::PortHolder::Who::instance;
+    co_return holder;
+}
+
 async::Task<Status> SimLauncher::forget(std::string instance) {
     co_await answer_delay();
     if (instances_.runs(instance)) {

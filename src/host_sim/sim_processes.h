@@ -32,6 +32,9 @@ public:
     // Errors: not_found, invalid (a pipe or a socket was asked for).
     base::Result<std::unique_ptr<host::Process>> spawn(const host::SpawnOptions& options) override;
     std::int32_t self() const override { return 1; }
+    // No program of this world has children.
+    base::Status adopt_orphans() override { return base::ok; }
+    bool reap_orphans() override { return false; }
 
 private:
     class SimProcess;

@@ -471,6 +471,38 @@ async::Task<base::Result<host::Inspection>> ProgramLauncher::inspect(std::string
     co_return inspection;
 }
 
+async::Task<base::Result<host::PortHolder>> ProgramLauncher::port_holder(std::string instance,
+                                                                         std::uint16_t port) {
+    StringSink sink;
+    Writer writer(sink);
+    writer.text(instance);
+    writer.put(port);
+    CO_TRY(const auto parts, co_await ask(u16(FrameType::port_holder), std::move(sink.bytes)));
+    const Answer& answer = parts.back();
+    Reader reader(answer.payload.data(), answer.payload.size());
+    host::PortHolder holder;
+    switch (reader.take<HolderKind>()) {
+        case HolderKind::nobody:
+            holder.who = host::PortHolder::Who::nobody;
+            break;
+        case HolderKind::instance:
+            holder.who = host::PortHolder::Who::instance;
+            break;
+        case HolderKind::other:
+            holder.who = host::PortHolder::Who::other;
+            break;
+        case HolderKind::unknown:
+            holder.who = host::PortHolder::Who::unknown;
+            break;
+    }
+    holder.pid = reader.take<std::int32_t>();
+    holder.name = reader.text();
+    if (answer.type != u16(FrameType::held) || !reader.at_end()) {
+        co_return std::unexpected(malformed());
+    }
+    co_return holder;
+}
+
 async::Task<host::LauncherEvent> ProgramLauncher::next_event() {
     // The channel is never closed while we live.
     co_return *co_await events_.receive();

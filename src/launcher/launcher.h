@@ -45,6 +45,8 @@ public:
     async::Task<base::Status> freeze(std::string instance, Freeze wanted) override;
     async::Task<base::Result<std::vector<host::KnownInstance>>> scan() override;
     async::Task<base::Result<host::Inspection>> inspect(std::string instance) override;
+    async::Task<base::Result<host::PortHolder>> port_holder(std::string instance,
+                                                            std::uint16_t port) override;
     async::Task<base::Status> forget(std::string instance) override;
     async::Task<host::LauncherEvent> next_event() override;
     const host::LauncherCapabilities& capabilities() const override { return capabilities_; }

@@ -81,7 +81,17 @@ public:
             capabilities = reader.take<Capabilities>();
         }
     }
-    ~Running() { stop(SIGKILL); }
+    ~Running() { end(); }
+
+    // Lets it end in order, as its owner's end does.
+    void end() {
+        if (pid_ > 0) {
+            ::close(in_);
+            ::waitpid(pid_, nullptr, 0);
+            ::close(out_);
+            pid_ = -1;
+        }
+    }
 
     // Ends the program; instances live on.
     void stop(int number) {
@@ -197,13 +207,13 @@ protected:
                 ::usleep(10'000);
             }
         }
-        sweeper.await(sweeper.send(FrameType::scan, ""));
-        ::usleep(50'000);  // the last groups go in the sweep after
-        sweeper.stop(SIGTERM);
+        sweeper.end();
         fs::remove_all(directory_);
-        remove_groups();
+        EXPECT_EQ(groups(), std::vector<std::string>()) << "left in /sys/fs/cgroup";
     }
-    static void remove_groups() {
+    // Of this test, in every hierarchy.
+    static std::vector<std::string> groups() {
+        std::vector<std::string> found;
         std::error_code ignored;
         for (const auto& mount : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
             for (auto it = fs::recursive_directory_iterator(
@@ -211,12 +221,11 @@ protected:
                  it != fs::recursive_directory_iterator(); it.increment(ignored)) {
                 if (it->path().filename() == std::to_string(::getpid()) &&
                     it->path().parent_path().filename() == "tidemill-test") {
-                    ::rmdir(it->path().c_str());
-                    ::rmdir(it->path().parent_path().c_str());
-                    break;
+                    found.push_back(it->path().string());
                 }
             }
         }
+        return found;
     }
 
     std::string run() const { return directory_ + "/run"; }
@@ -395,6 +404,34 @@ TEST_F(Program, AStoppedProgramIsNews) {
     EXPECT_EQ(news->type, FrameType::news_stopped);
 }
 
+TEST_F(Program, WhatRunsWithoutARecordIsEndedAtTheNextStart) {
+    std::int32_t pid = 0;
+    {
+        Running program(run());
+        if (program.capabilities.cgroup_version == 0) {
+            GTEST_SKIP() << "NOT TESTED: no cgroups can be used here";
+        }
+        const auto launched = program.launch(plan("forgotten", "sleep 1000"));
+        ASSERT_EQ(text_of(launched), "frame 33");
+        pid = launched->reader().take<std::int32_t>();
+        program.stop(SIGKILL);
+    }
+    fs::remove_all(run());
+    ASSERT_EQ(::kill(pid, 0), 0);
+    Running program(run());
+    for (int i = 0; i < 500 && ::kill(pid, 0) == 0; ++i) {
+        ::usleep(10'000);
+    }
+    EXPECT_NE(::kill(pid, 0), 0) << "it runs, and nobody knows of it";
+    const auto id = program.send(FrameType::scan, "");
+    const auto frame = program.await(id);
+    EXPECT_TRUE(frame && frame->type == FrameType::done) << "there is nothing to adopt";
+    EXPECT_FALSE(groups().empty());
+    for (const auto& group : groups()) {
+        EXPECT_FALSE(fs::exists(group + "/forgotten")) << group;
+    }
+}
+
 TEST_F(Program, InstancesOutliveTheLauncherAndAreFoundAgain) {
     std::int32_t pid = 0;
     {
@@ -535,6 +572,55 @@ TEST_F(Program, WhatAnInstanceListensOnIsFound) {
     const auto port = reader.take<std::uint16_t>();
     EXPECT_EQ(reader.text(), "127.0.0.1");
     EXPECT_NE(log("where").find("F " + std::to_string(port) + "\n"), std::string::npos);
+}
+
+TEST_F(Program, WhoseSocketAPortIs) {
+    Running program(run());
+    const auto holder = [&](const std::string& name, std::uint16_t port) {
+        StringSink sink;
+        Writer writer(sink);
+        writer.text(name);
+        writer.put(port);
+        const auto frame = program.await(program.send(FrameType::port_holder, sink.bytes));
+        EXPECT_TRUE(frame && frame->type == FrameType::held);
+        auto reader = frame->reader();
+        const auto kind = reader.take<HolderKind>();
+        const auto pid = reader.take<std::int32_t>();
+        return std::tuple(kind, pid, std::string(reader.text()));
+    };
+    for (const char* address : {"127.0.0.1", "0.0.0.0", "::", "::1"}) {
+        SCOPED_TRACE(address);
+        const std::string name = "serves-" + std::to_string(std::strlen(address));
+        auto wanted = plan(name, "");
+        // In a child of the program's, and among many connections.
+        wanted.argv = {
+            "/usr/bin/perl", "-e",
+            "use Socket qw(:all); use IO::Socket::IP; my $s = IO::Socket::IP->new("
+            "LocalHost=>'" +
+                std::string(address) +
+                "', Listen=>9, V6Only=>0) or die $!;"
+                "$|=1; print $s->sockport, \"\\n\"; fork and do { close $s; sleep 1000 };"
+                "sleep 1000"};
+        ASSERT_EQ(text_of(program.launch(wanted)), "frame 33");
+        while (log(name).find('\n') == std::string::npos) {
+            ::usleep(1000);
+        }
+        const auto said = log(name);
+        const auto port = static_cast<std::uint16_t>(std::stoi(said.substr(said.rfind("F ") + 2)));
+        if (std::string_view(address) == "::1") {
+            EXPECT_EQ(std::get<0>(holder(name, port)), HolderKind::nobody)
+                << "does not take connections to 127.0.0.1";
+            continue;
+        }
+        EXPECT_EQ(std::get<0>(holder(name, port)), HolderKind::instance);
+        auto other = plan("other-" + name, "");
+        other.argv = {"/bin/sleep", "1000"};
+        ASSERT_EQ(text_of(program.launch(other)), "frame 33");
+        const auto [kind, pid, comm] = holder("other-" + name, port);
+        EXPECT_EQ(kind, HolderKind::other);
+        EXPECT_GT(pid, 1);
+        EXPECT_EQ(comm, "perl");
+    }
 }
 
 TEST_F(Program, AFloodOfLogStaysWithinItsLimitAndKeepsTheEnd) {

@@ -22,14 +22,15 @@ inline constexpr std::uint32_t arguments_max = 4096;
 
 enum class FrameType : std::uint16_t {
     // Client to program.
-    hello = 1,    // version, run directory, cgroup name, instances that may live
-    launch = 2,   // the fields of host::LaunchPlan in order
-    signal = 3,   // name, number
-    kill = 4,     // name
-    freeze = 5,   // name, 1 to freeze and 0 to thaw
-    scan = 6,     // nothing
-    inspect = 7,  // name
-    forget = 8,   // name
+    hello = 1,        // version, run directory, cgroup name, instances that may live
+    launch = 2,       // the fields of host::LaunchPlan in order
+    signal = 3,       // name, number
+    kill = 4,         // name
+    freeze = 5,       // name, 1 to freeze and 0 to thaw
+    scan = 6,         // nothing
+    inspect = 7,      // name
+    forget = 8,       // name
+    port_holder = 9,  // name, port
     // Program to client; `request` is that of the question, 0 for news.
     welcome = 32,       // version, capabilities
     launched = 33,      // pid, start ticks, five times (monotonic ns): received, cloning, child
@@ -42,7 +43,11 @@ enum class FrameType : std::uint16_t {
     news_ended = 39,    // name, Ending
     news_stopped = 40,  // name
     news_resumed = 41,  // name
+    held = 42,          // HolderKind, pid, name of the process: answers port_holder
 };
+
+// host::PortHolder::Who.
+enum class HolderKind : std::uint8_t { nobody, instance, other, unknown };
 
 struct Header {
     std::uint32_t payload_bytes;

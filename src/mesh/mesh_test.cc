@@ -232,19 +232,7 @@ TEST(Retry, Table) {
     const Case cases[] = {
         {"no connection came about", {.stage = F::Stage::connect, .attempts = 99}, true},
         {"a POST that was not written", {.stage = F::Stage::before_answer}, true},
-        {"a GET on a connection that was idle",
-         {.stage = F::Stage::before_answer,
-          .connection = F::Connection::reused,
-          .bytes_sent = 9,
-          .effect = F::Effect::idempotent},
-         true},
-        {"a POST on a connection that was idle may have run",
-         {.stage = F::Stage::before_answer,
-          .connection = F::Connection::reused,
-          .bytes_sent = 9,
-          .effect = F::Effect::may_change},
-         false},
-        {"a GET whose first instance died with it",
+        {"a GET whose connection ended without an answer",
          {.stage = F::Stage::before_answer, .bytes_sent = 9, .effect = F::Effect::idempotent},
          true},
         {"a GET that two instances died with",
@@ -252,26 +240,51 @@ TEST(Retry, Table) {
           .bytes_sent = 9,
           .effect = F::Effect::idempotent,
           .attempts = 2},
+         true},
+        {"a GET that three instances died with",
+         {.stage = F::Stage::before_answer,
+          .bytes_sent = 9,
+          .effect = F::Effect::idempotent,
+          .attempts = 3},
          false},
-        {"a POST on a fresh connection may have run",
+        {"a POST that was written may have run",
          {.stage = F::Stage::before_answer, .bytes_sent = 9, .effect = F::Effect::may_change},
          false},
         {"the answer had begun",
-         {.stage = F::Stage::within_answer,
-          .connection = F::Connection::reused,
-          .effect = F::Effect::idempotent},
+         {.stage = F::Stage::within_answer, .effect = F::Effect::idempotent},
          false},
         {"the body is no longer here",
-         {.stage = F::Stage::before_answer,
-          .connection = F::Connection::reused,
-          .effect = F::Effect::idempotent,
-          .copy = F::Copy::lost},
+         {.stage = F::Stage::before_answer, .effect = F::Effect::idempotent, .copy = F::Copy::lost},
          false},
         {"three times is enough", {.stage = F::Stage::before_answer, .attempts = 3}, false},
     };
     for (const auto& c : cases) {
-        EXPECT_EQ(may_retry(c.attempt, 3), c.want) << c.name;
+        RetryBudget budget;
+        EXPECT_EQ(may_retry(c.attempt, 3, budget, base::Instant{0}), c.want) << c.name;
     }
+}
+
+TEST(Retry, the_first_re_send_is_free_and_further_ones_have_a_budget) {
+    using F = FailedAttempt;
+    F attempt{.stage = F::Stage::before_answer, .bytes_sent = 9, .effect = F::Effect::idempotent};
+    RetryBudget budget;
+    const base::Instant begin{0};
+    for (int i = 0; i < 1000; ++i) {
+        EXPECT_TRUE(may_retry(attempt, 3, budget, begin));
+    }
+    attempt.attempts = 2;
+    const auto granted_at = [&](base::Instant now) {
+        int granted = 0;
+        while (may_retry(attempt, 3, budget, now)) {
+            ++granted;
+        }
+        return granted;
+    };
+    EXPECT_EQ(granted_at(begin), 100);
+    EXPECT_EQ(granted_at(begin + std::chrono::seconds(1)), 10);
+    EXPECT_EQ(granted_at(begin + std::chrono::hours(1)), 100);
+    attempt.stage = F::Stage::connect;
+    EXPECT_TRUE(may_retry(attempt, 3, budget, begin + std::chrono::hours(1)));
 }
 
 TEST(Patience, each_clock_counts_from_the_first_moment_and_the_idle_one_from_the_last_byte) {

@@ -4,7 +4,21 @@
 
 namespace tidemill::mesh {
 
-bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max) {
+bool RetryBudget::take(base::Instant now) {
+    constexpr double tokens_max = 100;
+    constexpr double tokens_per_second = 10;
+    const std::chrono::duration<double> passed = now - filled;
+    tokens = std::min(tokens_max, tokens + passed.count() * tokens_per_second);
+    filled = now;
+    if (tokens < 1) {
+        return false;
+    }
+    tokens -= 1;
+    return true;
+}
+
+bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max, RetryBudget& budget,
+               base::Instant now) {
     if (attempt.stage == FailedAttempt::Stage::connect) {
         return true;
     }
@@ -12,11 +26,10 @@ bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max) {
         attempt.copy == FailedAttempt::Copy::lost || attempt.attempts >= attempts_max) {
         return false;
     }
-    if (attempt.bytes_sent == 0) {
-        return true;
+    if (attempt.bytes_sent > 0 && attempt.effect == FailedAttempt::Effect::may_change) {
+        return false;
     }
-    return attempt.effect == FailedAttempt::Effect::idempotent &&
-           (attempt.connection == FailedAttempt::Connection::reused || attempt.attempts == 1);
+    return attempt.attempts == 1 || budget.take(now);
 }
 
 Patience::Patience(const RevisionRule& rule, base::Instant begun) : idle_(rule.idle_timeout) {

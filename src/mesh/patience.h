@@ -15,27 +15,40 @@ struct FailedAttempt {
         before_answer,  // the connection ended before the first byte of an answer
         within_answer,
     };
-    enum class Connection : std::uint8_t { fresh, reused };
     enum class Effect : std::uint8_t { idempotent, may_change };  // RFC 9110 section 9.2.2
 
     Stage stage = Stage::connect;
-    Connection connection = Connection::fresh;
     std::uint64_t bytes_sent = 0;  // of the request, on this connection
     Effect effect = Effect::may_change;
     // All that was sent is still held, so that it can be sent again as it was.
     enum class Copy : std::uint8_t { held, lost } copy = Copy::held;
-    std::uint32_t attempts = 1;  // this one included
+    // Connections of this request that came about and ended without an answer, this one included.
+    // Those that were refused are not counted: nobody saw the request.
+    std::uint32_t attempts = 1;
+};
+
+// Bounds what re-sent requests add to a revision that is in trouble already, as a bucket: full at
+// first, filled at a steady rate. The first re-send of a request is not counted: when an instance
+// dies, all that it held goes to the next one. Further ones are, so that requests that kill their
+// instances do not kill three each for ever.
+struct RetryBudget {
+    double tokens = 100;
+    base::Instant filled{};
+
+    // Takes one if there is one.
+    bool take(base::Instant now);
 };
 
 // True when sending the request again does no harm:
 // - no connection came about, or nothing was written to it; or
-// - a reused connection ended before the first byte of an answer (the endpoint closed it while it
-//   was idle, as HTTP allows at any time) and the method is idempotent; or
-// - the first attempt was on a fresh connection that ended so, and the method is idempotent: the
-//   instance died with the request in its backlog. Only once, because a request that kills its
-//   instance must not go on to kill them all.
-// Bounded by `attempts_max`, but for connect, which the deadline bounds.
-bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max);
+// - the connection ended before the first byte of an answer and the method is idempotent: it was
+//   reused, and the endpoint closed it while it was idle, as HTTP allows at any time; or the
+//   instance died with the request, maybe still in its backlog.
+// Bounded by `attempts_max`, because a request that kills its instance must not go on to kill them
+// all, but for connect, which the deadline bounds. From the second re-send on it takes from
+// `budget`.
+bool may_retry(const FailedAttempt& attempt, std::uint32_t attempts_max, RetryBudget& budget,
+               base::Instant now);
 
 // The three clocks of one request (knative.md 1.10), all from its first moment: waiting counts.
 class Patience {

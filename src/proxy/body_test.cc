@@ -297,8 +297,11 @@ TEST_F(Body, an_instance_that_closes_without_an_answer_is_502_with_the_reason) {
     world.say(*client, simple_get);
     world.instance(0).close();
     world.loop.run_ready();
-    ASSERT_EQ(world.instance_connections(0), 2U);  // a GET may be sent once more
+    ASSERT_EQ(world.instance_connections(0), 2U);  // a GET is sent again, not for ever
     world.instance(0, 1).close();
+    world.loop.run_ready();
+    ASSERT_EQ(world.instance_connections(0), 3U);
+    world.instance(0, 2).close();
     const auto answer = world.hear(*client);
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 502 "));
     EXPECT_THAT(answer, HasSubstr("TM-206"));
@@ -317,6 +320,44 @@ TEST_F(Body, a_reused_connection_that_died_is_replaced_without_the_client_knowin
     EXPECT_THAT(world.hear(world.instance(0, 1)), StartsWith("GET /a?b=c"));
     world.say(world.instance(0, 1), simple_ok);
     EXPECT_EQ(world.hear(*client), simple_ok);
+}
+
+TEST_F(Body, a_get_whose_instance_died_is_held_until_a_replacement_answers) {
+    world.say(*client, simple_get);
+    world.network.close(World::address(0));
+    world.loop.run_for(3s);  // its end is not known here yet: every connection is refused
+    EXPECT_EQ(world.hear(*client), "");
+    EXPECT_FALSE(client->closed());
+    world.endpoints(0);
+    world.loop.run_for(3s);
+    world.endpoints(1);
+    EXPECT_THAT(world.hear(world.instance(0)), StartsWith("GET /a?b=c"));
+    world.say(world.instance(0), simple_ok);
+    EXPECT_EQ(world.hear(*client), simple_ok);
+}
+
+TEST_F(Body, a_post_whose_instance_died_is_not_held) {
+    world.say(*client, post("Content-Length: 2\r\n", "hi"));
+    world.network.close(World::address(0));
+    world.loop.run_ready();
+    EXPECT_THAT(world.hear(*client), StartsWith("HTTP/1.1 502 "));
+}
+
+TEST_F(Body, a_get_that_one_instance_dropped_goes_to_another) {
+    world.endpoints(2);
+    for (int round = 0; round < 20; ++round) {
+        auto another = world.connect();
+        const std::size_t before[] = {world.instance_connections(0), world.instance_connections(1)};
+        world.say(*another, simple_get);
+        const int first = world.instance_connections(0) > before[0] ? 0 : 1;
+        const int other = 1 - first;
+        world.instance(first, before[first]).close();
+        world.loop.run_ready();
+        ASSERT_EQ(world.instance_connections(other), before[other] + 1) << round;
+        world.say(world.instance(other, before[other]),
+                  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        EXPECT_THAT(world.hear(*another), StartsWith("HTTP/1.1 200 OK")) << round;
+    }
 }
 
 TEST_F(Body, a_post_with_its_body_is_not_sent_twice) {

@@ -406,13 +406,13 @@ Session::Moved Session::upstream_ended(Ending ending) {
     const bool nothing_seen = x.inbox.empty() && x.interim_answers == 0;
     const Failed attempt{
         .stage = nothing_seen ? Failed::Stage::before_answer : Failed::Stage::within_answer,
-        .connection = x.reused ? Failed::Connection::reused : Failed::Connection::fresh,
         .bytes_sent = x.sent_bytes,
         .effect = is_idempotent(x.request.method) ? Failed::Effect::idempotent
                                                   : Failed::Effect::may_change,
         .copy = x.upload_copy_lost ? Failed::Copy::lost : Failed::Copy::held,
-        .attempts = x.attempts};
-    if (mesh::may_retry(attempt, worker_.options_.attempts_max)) {
+        .attempts = ++x.ended_connections};
+    if (mesh::may_retry(attempt, worker_.options_.attempts_max, x.revision->retry_budget(),
+                        now())) {
         return stop_with(Outcome::retry);
     }
     fail(Reason::instance_closed, nothing_seen

@@ -79,7 +79,21 @@ void Revision::rebuild_loads() {
 
 bool Revision::grant(Ticket& ticket) {
     const std::uint64_t random = loads_.size() > 1 ? dice_.next() : 0;
-    const auto at = mesh::pick(loads_, rule_.container_concurrency, loop_.now(), random, turn_++);
+    const auto pick = [&] {
+        return mesh::pick(loads_, rule_.container_concurrency, loop_.now(), random, turn_++);
+    };
+    std::optional<std::size_t> at;
+    const auto avoided = std::ranges::find_if(
+        endpoints_, [&](const auto& endpoint) { return endpoint.get() == ticket.avoided_; });
+    if (avoided != endpoints_.end()) {
+        auto& until = (*avoided)->load.ejected_until;
+        const auto before = std::exchange(until, base::Instant::never());
+        at = pick();
+        until = before;
+    }
+    if (!at) {
+        at = pick();
+    }
     if (!at) {
         return false;
     }
@@ -116,6 +130,7 @@ void Revision::leave(Ticket& ticket) {
     if (ticket.state_ == Ticket::State::waiting) {
         ticket.unlink();
         ticket.state_ = Ticket::State::none;
+        ticket.avoided_ = nullptr;
         waiting_count_ -= 1;
         if (slots_ == Slots::elsewhere) {
             watcher_.unwant(*this);
@@ -129,6 +144,7 @@ void Revision::release(Ticket& ticket) {
     }
     ticket.unlink();
     ticket.state_ = Ticket::State::none;
+    ticket.avoided_ = nullptr;
     Endpoint& endpoint = *std::exchange(ticket.endpoint_, nullptr);
     endpoint.load.in_flight -= 1;
     if (std::exchange(ticket.lent_, false)) {
@@ -144,6 +160,12 @@ void Revision::release(Ticket& ticket) {
     if (waiting_count_ > 0) {
         grant_waiting();
     }
+}
+
+void Revision::release_avoiding(Ticket& ticket) {
+    const Endpoint* const avoided = ticket.endpoint_;
+    release(ticket);
+    ticket.avoided_ = avoided;
 }
 
 void Revision::after_drain(Endpoint& endpoint) {

@@ -10,6 +10,7 @@
 #include "async/loop.h"
 #include "host/network.h"
 #include "mesh/balance.h"
+#include "mesh/patience.h"
 #include "mesh/route_table.h"
 #include "proxy/message/marks.h"
 #include "proxy/metrics.h"
@@ -60,6 +61,7 @@ private:
     State state_ = State::none;
     bool lent_ = false;  // the slot is kept by another worker
     Endpoint* endpoint_ = nullptr;
+    const Endpoint* avoided_ = nullptr;  // compared only: it may be gone
 };
 
 // Which worker counts a revision's slots. With a limit on concurrency it is one for all workers, so
@@ -111,6 +113,10 @@ public:
     void leave(Ticket& ticket);
     // Gives back a granted slot.
     void release(Ticket& ticket);
+    // The same; the ticket's next slot is of another endpoint, as long as another has one.
+    void release_avoiding(Ticket& ticket);
+    // Of requests that are sent again.
+    mesh::RetryBudget& retry_budget() { return retry_budget_; }
 
     // Mail between workers, at the one that keeps the slots: see RevisionWatcher.
     void want_for(std::size_t worker);
@@ -181,6 +187,7 @@ private:
     std::vector<std::unique_ptr<Endpoint>> leaving_;  // gone, with requests that still run
     std::vector<const mesh::Load*> loads_;
     std::uint32_t turn_ = 0;
+    mesh::RetryBudget retry_budget_;
 
     async::ReadyList waiting_;
     std::uint32_t waiting_count_ = 0;

@@ -31,6 +31,7 @@ void Exchange::reset() {
     reused = upload_broken = upload_copy_lost = upgrade_asked = tunnel = false;
     answer_head_done = answer_began = answer_done = keep_upstream = was_held = active = false;
     attempts = 0;
+    ended_connections = 0;
     status = 0;
     reason = Reason::none;
     answer_bytes = 0;
@@ -233,6 +234,12 @@ async::Task<void> Session::run([[maybe_unused]] std::unique_ptr<Session> self) {
             drop_upstream();
             x.revision->metrics().retries += 1;
             fresh_only = true;
+            if (!x.reused) {
+                // It took the connection and closed it: another one, if there is one, is likelier
+                // to answer. If all are gone they refuse, and the request waits for a replacement.
+                x.revision->release_avoiding(x);
+                x.was_held = true;
+            }
         }
         while (!to_client_.empty()) {
             const auto left = to_client_.bytes();

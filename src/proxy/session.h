@@ -39,6 +39,7 @@ struct Exchange final : Ticket {
     std::size_t head_seen = 0;
     std::uint64_t sent_bytes = 0;  // on this connection
     std::uint64_t interim_answers = 0;
+    std::uint32_t ended_connections = 0;  // without an answer
     bool reused = false;
     bool upload_broken = false;  // the instance takes no more; its answer may still come
     bool upload_copy_lost = false;

@@ -38,7 +38,7 @@ def at_once(count, work):
 
 
 class ContinuousClient:
-    """HTTP/1.1 keep-alive, GET and POST by turns, at a fixed rate, never a retry.
+    """HTTP/1.1 keep-alive, the methods by turns, at a fixed rate, never a retry.
 
     A failure is anything but 2xx, a reset, a refusal, or more than 5 s. An idle connection that the server
     has closed properly is not used again: that is the client's duty (RFC 9112, 9.3.1), and it is checked
@@ -47,9 +47,10 @@ class ContinuousClient:
 
     LANES = 10
 
-    def __init__(self, platform, host, rate=100, path="/", seen=None):
+    def __init__(self, platform, host, rate=100, path="/", seen=None, methods=("POST", "GET")):
         self.platform, self.host, self.path = platform, host, path
         self.pause = self.LANES / rate
+        self.methods = methods
         self.failures = []
         self.latencies = []
         self.answers = {}
@@ -82,6 +83,7 @@ class ContinuousClient:
                 break
             due = max(due + self.pause, time.monotonic() - 1)
             number += 1
+            method = self.methods[number % len(self.methods)]
             began = time.monotonic()
             try:
                 if connection is not None and was_closed(connection):
@@ -90,10 +92,8 @@ class ContinuousClient:
                 if connection is None:
                     connection = http.client.HTTPConnection(*self.platform.http, timeout=5)
                     connection.connect()
-                if number % 2:
-                    connection.request("GET", self.path, headers={"Host": self.host})
-                else:
-                    connection.request("POST", self.path, body=b"x" * 100, headers={"Host": self.host})
+                body = None if method == "GET" else b"x" * 100
+                connection.request(method, self.path, body=body, headers={"Host": self.host})
                 answer = connection.getresponse()
                 body = answer.read()
                 took = time.monotonic() - began
@@ -110,7 +110,7 @@ class ContinuousClient:
                     connection = None
             except Exception as error:
                 with self.lock:
-                    self.failures.append((round(time.monotonic() - self.began, 3), "GET" if number % 2 else "POST",
+                    self.failures.append((round(time.monotonic() - self.began, 3), method,
                                           f"{type(error).__name__}: {error}"))
                 if connection is not None:
                     connection.close()

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +69,7 @@ public:
         return child;
     }
     ~Child() override {
+        std::erase(owner_.children_, this);
         if (watched()) {
             owner_.loop_.forget(*this);
         }
@@ -78,6 +80,8 @@ public:
     bool outlives() const { return with_parent_ == SpawnOptions::WithParent::outlives; }
     host::Edge& exited() { return exited_; }
     void let_go() { let_go_ = true; }
+    // It has, and waits to be reaped. May destroy this.
+    void ended() { on_events(0); }
     base::Status signal(int number) {
         if (status_ || ::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) == 0 ||
             errno == ESRCH) {
@@ -97,6 +101,7 @@ private:
           pid_(spawned.pid),
           pidfd_(std::move(spawned.pidfd)),
           with_parent_(with_parent) {
+        owner_.children_.push_back(this);
         exited_.drained();
     }
     void on_events(std::uint32_t) override {
@@ -160,6 +165,35 @@ LinuxProcesses::~LinuxProcesses() {
 
 std::int32_t LinuxProcesses::self() const {
     return ::getpid();
+}
+
+base::Status LinuxProcesses::adopt_orphans() {
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+        return fail_with(errno, "adopt orphans");
+    }
+    return base::ok;
+}
+
+bool LinuxProcesses::reap_orphans() {
+    for (;;) {
+        siginfo_t info{};
+        if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+            if (errno != EINTR) {
+                return false;  // no children
+            }
+            continue;
+        }
+        if (info.si_pid == 0) {
+            return true;
+        }
+        // One of ours stands before those behind it until its end is taken.
+        const auto ours = std::ranges::find(children_, info.si_pid, &Child::pid);
+        if (ours != children_.end()) {
+            (*ours)->ended();
+        } else {
+            (void)::waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
+        }
+    }
 }
 
 void LinuxProcesses::leave(std::unique_ptr<Child> child) {

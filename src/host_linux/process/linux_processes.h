@@ -27,6 +27,8 @@ public:
     // ',').
     base::Result<std::unique_ptr<host::Process>> spawn(const host::SpawnOptions& options) override;
     std::int32_t self() const override;
+    base::Status adopt_orphans() override;
+    bool reap_orphans() override;
 
 private:
     class Child;
@@ -37,6 +39,7 @@ private:
     void reaped(Child& child);
 
     EpollLoop& loop_;
+    std::vector<Child*> children_;  // all that run
     std::vector<std::unique_ptr<Child>> leaving_;
 };
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <memory>
@@ -206,6 +207,23 @@ TEST_F(LinuxProcessesTest, OneThatOutlivesUsIsLeftAloneAndStillReaped) {
     EXPECT_TRUE(runs(pid));
     ::kill(pid, SIGKILL);
     loop_.run(wait_until_gone(loop_, pid));
+}
+
+TEST_F(LinuxProcessesTest, OrphansComeToWhoAdoptsThemAndAreReaped) {
+    ASSERT_TRUE(host_.processes.adopt_orphans());
+    const auto pid = static_cast<pid_t>(
+        std::stol(output_of(shell("sleep 1000 >/dev/null & echo $!"))));  // and the shell is gone
+    EXPECT_TRUE(host_.processes.reap_orphans()) << "one child is left";
+    ASSERT_TRUE(runs(pid));
+    const auto own = spawn(shell("exit 3"));
+    ::kill(pid, SIGKILL);
+    while (host_.processes.reap_orphans()) {
+        ::usleep(1000);
+    }
+    EXPECT_FALSE(runs(pid)) << "a zombie would still be there";
+    EXPECT_EQ(loop_.run(own->wait()), (ExitStatus{.code = 3, .signal = {}}))
+        << "the end of a child of ours was lost";
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
 }
 
 // What the tests below run in a process of its own: this binary again, with one test chosen.

@@ -172,13 +172,21 @@ void CgroupHome::find(std::string_view name) {
         any_v2 = any_v2 || place.version == 2;
     }
     if (!any_v2 && places_[freezer].version == 1) {
-        core_ = {};  // mounted beside version 1 and of no further use
+        // Mounted beside version 1 and of no further use.
+        if (core_.version != 0) {
+            ::rmdir(core_.directory);
+        }
+        core_ = {};
     }
     swap_counts_ =
         has(memory) &&
         (places_[memory].version == 2 ||
          ::access(Path(places_[memory].directory, "/memory.memsw.limit_in_bytes").c_str(), W_OK) ==
              0);
+}
+
+void CgroupHome::remove() const {
+    for_each([](const Place& place) { ::rmdir(place.directory); });
 }
 
 Failure Cgroup::create(const Plan& plan) {

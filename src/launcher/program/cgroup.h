@@ -31,6 +31,20 @@ public:
     bool swap_counts() const { return swap_counts_; }
     // True for the first place of each directory: comounted controllers share one.
     bool leads(std::uint8_t which) const;
+    // Every directory of `name`, each once: calls `each(const Place&)`.
+    template <typename Each>
+    void for_each(Each each) const {
+        for (std::uint8_t i = 0; i < controller_count; ++i) {
+            if (has(Controller(i)) && leads(i)) {
+                each(places_[i]);
+            }
+        }
+        if (core_.version != 0) {
+            each(core_);
+        }
+    }
+    // `name` itself, where no instance's group is left in it. What is above may be shared.
+    void remove() const;
 
 private:
     void offer(std::uint8_t controller, std::string_view mount, std::string_view own,

@@ -80,7 +80,8 @@ public:
         for (;;) {
             epoll_event ready[64];
             // Groups that could not be removed yet are tried again; else nothing has a time.
-            const int count = ::epoll_wait(events_.get(), ready, 64, groups_left_ > 0 ? 10 : -1);
+            const int pause = groups_left_ > 0 ? sweep_pause_ms_ : -1;
+            const int count = ::epoll_wait(events_.get(), ready, 64, pause);
             if (count < 0 && errno != EINTR) {
                 die("epoll");
             }
@@ -129,7 +130,7 @@ private:
             }
             const ssize_t got = ::read(STDIN_FILENO, input_ + had_, room_ - had_);
             if (got == 0) {
-                ::_exit(0);
+                end();
             }
             if (got < 0) {
                 if (errno == EAGAIN) {
@@ -165,6 +166,17 @@ private:
         }
     }
 
+    // Nobody needs this program any more. What runs goes on; what does not leaves nothing.
+    [[noreturn]] void end() {
+        constexpr int sweeps_max = 200;
+        for (int i = 0; i < sweeps_max && groups_left_ > 0; ++i) {
+            ::usleep(5000);
+            sweep();
+        }
+        home_.remove();
+        ::_exit(0);
+    }
+
     void handle(const Header& header, Reader reader) {
         request_ = header.request;
         if (header.type == FrameType::hello) {
@@ -183,6 +195,7 @@ private:
             case FrameType::kill:
             case FrameType::freeze:
             case FrameType::inspect:
+            case FrameType::port_holder:
             case FrameType::forget: {
                 Instance* instance = find(reader.text());
                 if (!reader.ok() || instance == nullptr) {
@@ -254,6 +267,33 @@ private:
                 settle_ending(*instance, run_, home_);
                 ++groups_left_;
             }
+        }
+        ::closedir(all);
+        home_.for_each([this](const CgroupHome::Place& place) { recover_groups(place.directory); });
+    }
+
+    // Groups without a record: their launcher died between removing the two, or the run directory
+    // is gone. Nobody can ask for what runs there, so it is ended.
+    void recover_groups(const char* directory) {
+        DIR* all = ::opendir(directory);
+        if (all == nullptr) {
+            return;
+        }
+        while (const dirent* entry = ::readdir(all)) {
+            const std::string_view name(entry->d_name, std::strlen(entry->d_name));
+            if (entry->d_type != DT_DIR || name.front() == '.' || name.size() > name_bytes_max ||
+                known(name)) {
+                continue;
+            }
+            Instance* instance = make();
+            std::memcpy(instance->name, name.data(), name.size());
+            instance->state = Instance::State::ended;
+            const Cgroup group(home_, instance->name_view());
+            group.kill_all();
+            group.freeze(false);
+            add(instance);
+            leave(*instance);
+            ++groups_left_;
         }
         ::closedir(all);
     }
@@ -341,6 +381,17 @@ private:
             }
             return done();
         }
+        if (type == FrameType::port_holder) {
+            const auto port = reader.take<std::uint16_t>();
+            Holder holder;
+            find_holder(cgroup, instance.pid, port, holder);
+            Frame frame(FrameType::held, request_);
+            Writer writer(frame);
+            writer.put(holder.kind);
+            writer.put(holder.pid);
+            writer.text({holder.name, std::strlen(holder.name)});
+            return frame.send();
+        }
         inspect(instance, cgroup);
     }
 
@@ -385,6 +436,15 @@ private:
             }
         }
         return nullptr;
+    }
+    // Also one that only its group is left of.
+    bool known(std::string_view name) const {
+        for (const Instance* at = first_; at != nullptr; at = at->next) {
+            if (at->name_view() == name) {
+                return true;
+            }
+        }
+        return false;
     }
     void leave(Instance& instance) {
         instance.leaving = true;
@@ -460,12 +520,15 @@ private:
         }
         instance.state = Instance::State::ended;
         ++groups_left_;
+        sweep_pause_ms_ = sweep_pause_least_ms;
     }
 
     void sweep() {
         if (groups_left_ == 0 && !any_leaving_) {
             return;
         }
+        // One that cannot be removed at all must not cost a core.
+        sweep_pause_ms_ = sweep_pause_ms_ < 1000 ? sweep_pause_ms_ + sweep_pause_ms_ / 8 : 1000;
         groups_left_ = 0;
         any_leaving_ = false;
         for (Instance** at = &first_; *at != nullptr;) {
@@ -496,6 +559,8 @@ private:
     std::size_t had_ = 0;
     Instance* first_ = nullptr;
     std::uint32_t count_ = 0;
+    static constexpr int sweep_pause_least_ms = 10;
+    int sweep_pause_ms_ = sweep_pause_least_ms;
     std::uint32_t groups_left_ = 0;
     bool any_leaving_ = false;
 };
