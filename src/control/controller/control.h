@@ -38,7 +38,9 @@ struct ControlOptions {
     RouteSettings routes;
     // Where ConfigMaps that configure the platform lie (config-autoscaler and the like).
     std::string system_namespace = "knative-serving";
-    std::size_t reconciles_max = 32;    // objects worked on at once
+    // Objects worked on at once: what they write together is synced together, so that a burst costs
+    // few syncs. A reconcile that waits is a few hundred bytes.
+    std::size_t reconciles_max = 256;
     std::size_t image_lookups_max = 8;  // images looked up at once
     FleetLimits fleet;
     base::Duration image_retry = std::chrono::seconds(5);
