@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include "mesh/balance.h"
@@ -109,6 +110,79 @@ TEST(RouteTable, a_change_adds_and_takes_away_and_a_replacement_begins_anew) {
     builder.begin(4, TableBuilder::Mode::replace);
     table = *builder.commit(4);
     EXPECT_EQ(table->find("y"), nullptr);
+}
+
+TEST(RouteTable, a_revision_keeps_its_place_and_a_change_says_which_places_differ) {
+    TableBuilder builder;
+    builder.begin(1, TableBuilder::Mode::replace);
+    for (int i = 0; i < 200; ++i) {
+        builder.put(revision(("a/r" + std::to_string(i)).c_str()));
+    }
+    builder.put(host("x", {{"a/r7", 100}}));
+    const auto first = *builder.commit(1);
+    EXPECT_EQ(first->places_changed_since(RouteTable()).size(), 200);
+    EXPECT_EQ(first->host_count(), 1);
+    const auto place = first->find("x")->targets.front().revision;
+    ASSERT_EQ(first->revision(place)->name, "a/r7");
+
+    builder.begin(2, TableBuilder::Mode::change);
+    auto slower = revision("a/r7");
+    slower.timeout = 7s;
+    builder.put(slower);
+    builder.erase_revision("a/r8");
+    const auto second = *builder.commit(2);
+    EXPECT_EQ(second->places_changed_since(*first).size(), 2);
+    EXPECT_EQ(second->revision(place)->timeout, 7s);
+    EXPECT_EQ(first->revision(place)->timeout, 300s);  // who still reads it sees what it was
+    EXPECT_EQ(second->find("x"), first->find("x"));    // shared, since it is the same
+
+    // A place that became free is given again; those who look at the difference see who is new.
+    builder.begin(3, TableBuilder::Mode::change);
+    builder.put(revision("b/r1"));
+    builder.put(host("y", {{"b/r1", 100}}));
+    const auto third = *builder.commit(3);
+    const auto changed = third->places_changed_since(*second);
+    ASSERT_EQ(changed.size(), 1);
+    EXPECT_EQ(third->revision(changed.front())->name, "b/r1");
+    EXPECT_EQ(third->find("y")->targets.front().revision, changed.front());
+    EXPECT_EQ(third->places(), second->places());
+
+    // The same again, as from a control that began anew: every place is as it was.
+    builder.begin(4, TableBuilder::Mode::replace);
+    builder.put(revision("a/r7"));
+    builder.put(host("x", {{"a/r7", 100}}));
+    const auto fourth = *builder.commit(4);
+    EXPECT_EQ(fourth->find("x")->targets.front().revision, place);
+    EXPECT_EQ(fourth->find("y"), nullptr);
+    EXPECT_EQ(fourth->revision(changed.front()), nullptr);
+}
+
+TEST(RouteTable, a_revision_goes_with_its_last_host_or_after_it) {
+    TableBuilder builder;
+    builder.begin(1, TableBuilder::Mode::replace);
+    builder.put(revision("a/r1"));
+    builder.put(revision("a/r2"));
+    builder.put(host("x", {{"a/r1", 50}, {"a/r2", 50}}));
+    builder.put(host("y", {{"a/r1", 100}}));
+    ASSERT_TRUE(builder.commit(1));
+    std::uint64_t version = 2;
+    const auto change = [&](std::vector<HostSpec> hosts, std::vector<const char*> gone_hosts) {
+        builder.begin(version, TableBuilder::Mode::change);
+        for (auto& it : hosts) {
+            builder.put(std::move(it));
+        }
+        for (const auto* name : gone_hosts) {
+            builder.erase_host(name);
+        }
+        builder.erase_revision("a/r1");
+        return builder.commit(version++).has_value();
+    };
+    EXPECT_FALSE(change({}, {}));
+    EXPECT_FALSE(change({}, {"x"}));                            // y stays
+    EXPECT_FALSE(change({host("x", {{"a/r2", 100}})}, {}));     // y stays
+    EXPECT_FALSE(change({host("x", {{"a/r1", 100}})}, {"y"}));  // x still leads to it
+    EXPECT_TRUE(change({host("x", {{"a/r2", 100}})}, {"y"}));   // nobody does
+    EXPECT_TRUE(change({}, {"x"}));                             // gone twice is gone
 }
 
 TEST(RouteTable, a_table_has_a_largest_size) {

@@ -2,6 +2,8 @@
 // without a lock.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,7 +17,7 @@
 
 namespace tidemill::mesh {
 
-// One share of a host's requests. `revision` counts into RouteTable::revisions().
+// One share of a host's requests. `revision` is a place of the table's.
 struct Target {
     std::uint32_t revision = 0;
     std::uint32_t percent = 0;
@@ -42,29 +44,40 @@ struct RevisionRule {
     std::uint32_t queue_max = 10'000;
 };
 
+// Made of parts that one version shares with the next, so that a change costs what it changes and
+// not what the table holds.
 class RouteTable {
 public:
-    RouteTable() : RouteTable(0, {}, {}) {}
-    RouteTable(std::uint64_t version, std::vector<HostRule> hosts,
-               std::vector<RevisionRule> revisions);
+    RouteTable() = default;
 
     std::uint64_t version() const { return version_; }
     // The rule of a Host field's value, in any case, with or without a port or a final dot; null
     // when no rule has it. Constant time, no allocation.
     const HostRule* find(std::string_view host) const;
-    const std::vector<RevisionRule>& revisions() const { return revisions_; }
-    const std::vector<HostRule>& hosts() const { return hosts_; }
+    std::size_t host_count() const { return host_count_; }
+    // Revisions keep their place from version to version. Null where there is none.
+    const RevisionRule* revision(std::uint32_t place) const;
+    // Every place is below.
+    std::uint32_t places() const { return static_cast<std::uint32_t>(chunks_.size() * chunk_size); }
+    // Places whose rule is another one (or none) than in `before`.
+    std::vector<std::uint32_t> places_changed_since(const RouteTable& before) const;
 
 private:
-    struct Slot {
+    friend class TableBuilder;
+    struct Entry {
         std::uint64_t hash = 0;
-        std::uint32_t host = 0;  // counts from 1; 0 is an empty slot
+        std::shared_ptr<const HostRule> rule;
     };
+    using Bucket = std::vector<Entry>;
+    static constexpr std::size_t chunk_size = 64;
+    using Chunk = std::array<std::shared_ptr<const RevisionRule>, chunk_size>;
 
-    std::uint64_t version_;
-    std::vector<HostRule> hosts_;
-    std::vector<RevisionRule> revisions_;
-    std::vector<Slot> slots_;  // a power of two, at most half full; linear probing
+    const HostRule* find_name(std::string_view name) const;
+
+    std::uint64_t version_ = 0;
+    std::size_t host_count_ = 0;
+    std::vector<std::shared_ptr<const Bucket>> buckets_;  // a power of two, or none; null: empty
+    std::vector<std::shared_ptr<const Chunk>> chunks_;    // null: empty
 };
 
 // The target of one request. Every request draws anew, none is sticky: a client on one connection
@@ -91,7 +104,9 @@ public:
 
     // hosts_max, revisions_max: a table larger than this is refused at commit.
     explicit TableBuilder(std::size_t hosts_max = 200'000, std::size_t revisions_max = 200'000)
-        : hosts_max_(hosts_max), revisions_max_(revisions_max) {}
+        : committed_(std::make_shared<const RouteTable>()),
+          hosts_max_(hosts_max),
+          revisions_max_(revisions_max) {}
 
     // Forgets a change that was begun and not committed.
     void begin(std::uint64_t version, Mode mode);
@@ -99,19 +114,27 @@ public:
     void put(RevisionRule revision);
     void erase_host(std::string_view host);
     void erase_revision(std::string_view revision);
-    // The new table. Errors: invalid (no begin, another version than begun, a host that is no host
-    // name, percents that do not sum to 100, a target without a revision), exhausted (too large);
-    // what was committed before stays.
+    // The new table; its cost is that of the change. Errors: invalid (no begin, another version
+    // than begun, a host that is no host name, percents that do not sum to 100, a target without a
+    // revision), exhausted (too large); what was committed before stays.
     base::Result<std::shared_ptr<const RouteTable>> commit(std::uint64_t version);
 
 private:
-    struct State {
-        std::map<std::string, HostSpec, std::less<>> hosts;
-        std::map<std::string, RevisionRule, std::less<>> revisions;
+    struct Known {
+        std::uint32_t place = 0;
+        std::size_t uses = 0;  // targets of hosts
     };
-    static base::Status check(const State& state);
+    // The change while it is made: parts of the table that are no longer shared with the last one.
+    class Draft;
 
-    State committed_;
+    base::Status check() const;
+    base::Status check(const HostSpec& host) const;
+    bool will_be_known(std::string_view revision) const;
+    void erase_all_that_is_not_put();
+
+    std::shared_ptr<const RouteTable> committed_;
+    std::map<std::string, Known, std::less<>> known_;
+    std::vector<std::uint32_t> free_places_;
     std::optional<std::uint64_t> version_;
     Mode mode_ = Mode::change;
     // The change: a value, or nothing for "erase".

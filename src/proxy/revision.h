@@ -145,7 +145,8 @@ public:
         std::uint32_t in_flight = 0;
     };
     Activity take_activity();
-    bool was_busy = false;  // for the caller of take_activity()
+    bool was_busy = false;   // for the caller of take_activity()
+    bool is_routed = false;  // for whoever keeps the table: it names this one
 
     std::uint32_t waiting() const { return waiting_count_; }
     std::uint32_t active() const { return active_; }

@@ -102,7 +102,7 @@ async::Task<void> Worker::tick() {
                 reports.push_back({name, activity});
             }
         }
-        forget_unused();
+        std::erase_if(revisions_, [](const auto& item) { return is_forgotten(*item.second); });
         if (!reports.empty()) {
             watcher_.activity(std::move(reports));
         }
@@ -122,18 +122,35 @@ Revision& Worker::revision_named(const std::string& name) {
 }
 
 void Worker::set_table(std::shared_ptr<const mesh::RouteTable> table) {
-    std::vector<Revision*> by_index;
-    by_index.reserve(table->revisions().size());
-    for (const auto& rule : table->revisions()) {
-        Revision& revision = revision_named(rule.name);
-        revision.set_rule(rule, rule.container_concurrency == 0 || keeper_of(rule.name) == number_
-                                    ? Slots::here
-                                    : Slots::elsewhere);
-        by_index.push_back(&revision);
+    const auto places = table->places_changed_since(*table_);
+    by_place_.resize(table->places());
+    std::vector<std::string> left;
+    for (const auto place : places) {
+        if (auto* const before = std::exchange(by_place_[place], nullptr)) {
+            before->is_routed = false;
+            left.push_back(before->rule().name);
+        }
+    }
+    for (const auto place : places) {
+        const auto* const rule = table->revision(place);
+        if (rule == nullptr) {
+            continue;
+        }
+        Revision& revision = revision_named(rule->name);
+        revision.set_rule(*rule,
+                          rule->container_concurrency == 0 || keeper_of(rule->name) == number_
+                              ? Slots::here
+                              : Slots::elsewhere);
+        revision.is_routed = true;
+        by_place_[place] = &revision;
     }
     table_ = std::move(table);
-    by_index_ = std::move(by_index);
-    forget_unused();
+    for (const auto& name : left) {
+        const auto known = revisions_.find(name);
+        if (known != revisions_.end() && is_forgotten(*known->second)) {
+            revisions_.erase(known);
+        }
+    }
 }
 
 void Worker::set_endpoints(const std::string& revision,
@@ -143,12 +160,9 @@ void Worker::set_endpoints(const std::string& revision,
     static_cast<void>(revision_named(revision).set_endpoints(endpoints));
 }
 
-void Worker::forget_unused() {
-    std::vector<const Revision*> routed(by_index_.begin(), by_index_.end());
-    std::ranges::sort(routed);
-    std::erase_if(revisions_, [&](const auto& item) {
-        return item.second->unused() && !std::ranges::binary_search(routed, item.second.get());
-    });
+// Nobody routes to it, and it has nothing that it must end.
+bool Worker::is_forgotten(const Revision& revision) {
+    return !revision.is_routed && revision.unused();
 }
 
 async::Task<void> Worker::stop(base::Instant deadline) {

@@ -120,8 +120,8 @@ private:
     async::Task<void> accept(std::unique_ptr<host::Listener> listener);
     async::Task<void> tick();
     Revision& revision_named(const std::string& name);
-    Revision* revision_at(std::uint32_t index) { return by_index_[index]; }
-    void forget_unused();
+    Revision* revision_at(std::uint32_t place) { return by_place_[place]; }
+    static bool is_forgotten(const Revision& revision);
 
     std::unique_ptr<Exchange> take_exchange();
     void give_exchange(std::unique_ptr<Exchange> exchange);
@@ -158,7 +158,7 @@ private:
 
     std::shared_ptr<const mesh::RouteTable> table_;
     std::map<std::string, std::unique_ptr<Revision>, std::less<>> revisions_;
-    std::vector<Revision*> by_index_;  // as table_->revisions()
+    std::vector<Revision*> by_place_;  // as in table_; null where it has none
     Accounts accounts_;
 
     bool stopping_ = false;

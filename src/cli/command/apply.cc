@@ -1,6 +1,13 @@
 // apply: documents become objects.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "async/scope.h"
 #include "base/text.h"
 #include "cli/api/documents.h"
 #include "cli/api/kinds.h"
@@ -144,6 +151,67 @@ async::Task<Result<std::string>> apply_one(client::ApiClient& api, const Planned
     co_return essence(*before) == essence(*after) ? "unchanged" : "configured";
 }
 
+// So many documents are on their way at once: each waits for its bytes to be on disk there, and
+// those that wait together are written together.
+constexpr std::size_t on_their_way_max = 16;
+
+// The end of the documents from `begin` on that may go together: of one kind, and each another
+// object. What is of another kind may need what comes before it.
+std::size_t end_of_group(const std::vector<Planned>& all, std::size_t begin) {
+    std::set<std::string_view> paths;
+    auto end = begin;
+    while (end < all.size() && all[end].kind == all[begin].kind &&
+           paths.insert(all[end].path).second) {
+        ++end;
+    }
+    return end;
+}
+
+// The documents of one group, and what became of each.
+struct Group {
+    std::span<const Planned> documents;
+    std::string_view query;
+    std::vector<std::optional<Result<std::string>>> results;
+    std::size_t next = 0;
+    bool failed = false;  // begin no more
+};
+
+async::Task<void> apply_next(Session& session, Group& group) {
+    // A connection of its own: on one, answers come in the order of the questions.
+    auto api = session.another_api();
+    while (group.next < group.documents.size() && !group.failed) {
+        const auto at = group.next++;
+        if (!api) {
+            group.results[at] = std::unexpected(api.error());
+        } else {
+            group.results[at] = co_await apply_one(**api, group.documents[at], group.query);
+        }
+        group.failed = group.failed || !*group.results[at];
+    }
+}
+
+async::Task<Status> apply_group(Session& session, std::span<const Planned> documents, bool trial) {
+    Group group{documents, trial ? "&dryRun=All" : "", {}, 0, false};
+    group.results.resize(documents.size());
+    async::Scope scope(session.host().loop, on_their_way_max);
+    for (std::size_t i = 0; i < std::min(documents.size(), on_their_way_max); ++i) {
+        CO_CHECK_OK(scope.spawn(apply_next(session, group)));
+    }
+    co_await scope.join();
+    auto status = Status(base::ok);
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+        const auto& result = group.results[i];
+        if (result && *result) {
+            session.print(fmt::format("{}/{} {}{}\n", documents[i].kind->print_name(),
+                                      name_of(documents[i].document.content), **result,
+                                      trial ? " (dry run)" : ""));
+        } else if (result && status) {
+            status = std::unexpected(result->error());
+        }
+    }
+    co_return status;
+}
+
 async::Task<Outcome> run_apply(Session& session) {
     if (!session.words().empty() || !session.given().has("--filename")) {
         co_return session.misuse("give documents with -f FILE, -f DIR or -f -");
@@ -161,11 +229,11 @@ async::Task<Outcome> run_apply(Session& session) {
         all.push_back(std::move(planned));
     }
     const bool trial = session.given().has("--dry-run");
-    for (const auto& planned : all) {
-        CO_TRY(const auto what, co_await apply_one(*api, planned, trial ? "&dryRun=All" : ""));
-        session.print(fmt::format("{}/{} {}{}\n", planned.kind->print_name(),
-                                  name_of(planned.document.content), what,
-                                  trial ? " (dry run)" : ""));
+    for (std::size_t begin = 0; begin < all.size();) {
+        const auto end = end_of_group(all, begin);
+        CO_CHECK_OK(
+            co_await apply_group(session, std::span(all).subspan(begin, end - begin), trial));
+        begin = end;
     }
     co_return Exit::done;
 }

@@ -53,7 +53,7 @@ base::Status Control::start() {
     read_platform();
     // Revisions first, so that the fleet is whole before any agent is heard.
     for (const auto& revision : list(KindId::revision, "", {})) {
-        noticed_revision(*revision);
+        noticed_revision(revision);
     }
     // And the whole table of proxies, so that one that has been serving loses nothing by our start.
     for (const auto kind : {KindId::revision, KindId::route}) {
@@ -112,6 +112,7 @@ async::Task<void> Control::watch(KindId kind) {
         query.kind = kind;
         store::WatchOptions options;
         options.initial = store::WatchOptions::Initial::objects;
+        references_.forget(kind);
         auto stream = store_.watch(std::move(query), std::move(options));
         while (stream) {
             auto event = co_await (*stream)->next();
@@ -134,8 +135,8 @@ async::Task<void> Control::watch(KindId kind) {
     }
 }
 
-void Control::noticed_revision(const model::Object& revision) {
-    fleet_.take(revision, platform_, moment());
+void Control::noticed_revision(ObjectPtr revision) {
+    fleet_.take(std::move(revision), platform_, moment());
 }
 
 void Control::noticed(const store::WatchEvent& event) {
@@ -145,6 +146,11 @@ void Control::noticed(const store::WatchEvent& event) {
     const auto& object = *event.object;
     const bool gone = event.type == store::WatchEvent::Type::deleted;
     queue_.add(object.key());
+    if (gone) {
+        references_.erase(object.key());
+    } else {
+        references_.put(object);
+    }
     if (const auto* owner = object.metadata.controller()) {
         for (const auto kind : {KindId::service, KindId::configuration, KindId::route}) {
             if (model::kind_of(kind).kind == owner->kind) {
@@ -155,21 +161,12 @@ void Control::noticed(const store::WatchEvent& event) {
     switch (object.kind) {
         case KindId::revision:
             if (!gone) {
-                noticed_revision(object);
+                noticed_revision(event.object);
             }
             [[fallthrough]];
         case KindId::configuration:
-            // Whichever routes lead here, or are to.
-            for (const auto& route : list(KindId::route, object.metadata.namespace_name, {})) {
-                const auto names = names_in_traffic(*route);
-                const auto& names_of_kind =
-                    object.kind == KindId::revision ? names.revisions : names.configurations;
-                const auto configuration = text_of(object.metadata.labels, serving::configuration);
-                if (std::ranges::find(names_of_kind, object.metadata.name) != names_of_kind.end() ||
-                    std::ranges::find(names.configurations, configuration) !=
-                        names.configurations.end()) {
-                    queue_.add(route->key());
-                }
+            for (const auto& route : references_.routes_of(object)) {
+                queue_.add(sibling(object, KindId::route, route));
             }
             break;
         case KindId::config_map:
@@ -196,7 +193,7 @@ async::Task<void> Control::tick() {
         for (const auto& name : fleet_.decide_all(moment())) {
             facts_changed(name);
         }
-        if (!agents_may_follow_) {
+        if (!agents_may_follow_ || fleet_.has_untold()) {
             dirty_.set();  // patience with images may have ended
         }
     }
@@ -220,11 +217,17 @@ async::Task<void> Control::publish() {
         co_await async::yield(loop_);
         dirty_.reset();
         proxy_table_.commit();
-        const auto wanted = fleet_.wanted(loop_.now());
+        const auto wanted = fleet_.take_untold(loop_.now());
         if (!wanted) {
             continue;
         }
-        agent_table_.replace(*wanted);
+        for (const auto& revision : wanted->puts) {
+            agent_table_.put(revision);
+        }
+        for (const auto& revision : wanted->gone) {
+            agent_table_.erase(link::key_of(revision));
+        }
+        agent_table_.commit();
         agents_may_follow_ = true;
         for (auto* connection : std::exchange(agents_waiting_, {})) {
             connection->follow(agent_table_);

@@ -17,6 +17,7 @@
 #include "control/fleet/fleet.h"
 #include "control/images.h"
 #include "control/route/plan.h"
+#include "control/route/references.h"
 #include "host/clock.h"
 #include "link/session.h"
 #include "link/table.h"
@@ -37,7 +38,9 @@ struct ControlOptions {
     RouteSettings routes;
     // Where ConfigMaps that configure the platform lie (config-autoscaler and the like).
     std::string system_namespace = "knative-serving";
-    std::size_t reconciles_max = 32;    // objects worked on at once
+    // Objects worked on at once: what they write together is synced together, so that a burst costs
+    // few syncs. A reconcile that waits is a few hundred bytes.
+    std::size_t reconciles_max = 256;
     std::size_t image_lookups_max = 8;  // images looked up at once
     FleetLimits fleet;
     base::Duration image_retry = std::chrono::seconds(5);
@@ -98,19 +101,22 @@ private:
     Moment moment() const { return {loop_.now(), clock_.wall_now()}; }
     async::Task<void> watch(model::KindId kind);
     void noticed(const store::WatchEvent& event);
-    void noticed_revision(const model::Object& revision);
+    void noticed_revision(ObjectPtr revision);
     async::Task<void> work();
     async::Task<void> tick();
     async::Task<void> publish();
     async::Task<void> sweep();
     base::Status want_image(const model::Object& revision);
-    async::Task<void> look_up(model::ObjectKey key, std::string uid);
+    async::Task<void> look_up_images();
+    async::Task<void> look_up(model::ObjectKey key);
 
     async::Task<base::Status> reconcile(model::ObjectKey key);
     async::Task<base::Status> reconcile_service(ObjectPtr service);
     async::Task<base::Status> reconcile_configuration(ObjectPtr configuration);
     async::Task<base::Status> reconcile_revision(ObjectPtr revision);
     async::Task<base::Status> reconcile_route(model::ObjectKey key);
+    TrafficWorld targets_of(const std::string& space, const std::string& name,
+                            const model::Object* route) const;
     async::Task<base::Status> reconcile_namespace(ObjectPtr space);
     async::Task<base::Status> apply(Plan plan, ObjectPtr about);
     async::Task<base::Status> write(Change change);
@@ -143,7 +149,11 @@ private:
     async::Event proxies_moved_;  // one has applied a version, or is gone
     bool agents_may_follow_ = false;
     std::set<link::Connection*> agents_waiting_;
+    RouteReferences references_;
+    // Revisions whose image is to be looked up, and those for which that is being done.
+    std::set<model::ObjectKey> images_wanted_;
     std::set<model::ObjectKey> looking_up_;
+    std::size_t image_lookers_ = 0;
     std::map<model::ObjectKey, base::Instant> look_up_again_;  // images that were not there
     std::unique_ptr<ProxySession> proxy_session_;
     std::unique_ptr<AgentSession> agent_session_;

@@ -108,7 +108,7 @@ async::Task<base::Status> Control::reconcile_configuration(ObjectPtr configurati
 
 async::Task<base::Status> Control::reconcile_revision(ObjectPtr revision) {
     const auto name = full_name(*revision);
-    fleet_.take(*revision, platform_, moment());
+    fleet_.take(revision, platform_, moment());
     publish_object(*revision);
     CO_CHECK_OK(want_image(*revision));
     auto plan = plan_revision(*revision, fleet_.facts(name), clock_.wall_now());
@@ -126,25 +126,35 @@ base::Status Control::want_image(const model::Object& revision) {
         queue_.add_at(key, again->second);
         return base::ok;
     }
-    if (looking_up_.size() >= options_.image_lookups_max) {
-        queue_.add_at(key, loop_.now() + std::chrono::milliseconds(50));
-        return base::ok;
+    images_wanted_.insert(key);
+    if (image_lookers_ >= options_.image_lookups_max) {
+        return base::ok;  // one of those who look takes it when it has ended what it does
     }
-    looking_up_.insert(key);
-    return scope_.spawn(look_up(key, revision.metadata.uid));
+    ++image_lookers_;
+    return scope_.spawn(look_up_images());
 }
 
-async::Task<void> Control::look_up(model::ObjectKey key, std::string uid) {
-    std::string image;
-    if (const auto revision = get(KindId::revision, key.namespace_name, key.name)) {
-        const auto spec = model::read_revision_spec(*revision);
-        const auto* container = spec ? spec->serving_container() : nullptr;
-        image = container == nullptr ? "" : container->image;
+async::Task<void> Control::look_up_images() {
+    while (!images_wanted_.empty()) {
+        auto key = images_wanted_.extract(images_wanted_.begin()).value();
+        co_await look_up(std::move(key));
     }
+    --image_lookers_;
+}
+
+async::Task<void> Control::look_up(model::ObjectKey key) {
+    const auto asked = get(KindId::revision, key.namespace_name, key.name);
+    if (asked == nullptr || fleet_.has_image(full_name(*asked)) ||
+        !looking_up_.insert(key).second) {
+        co_return;
+    }
+    const auto spec = model::read_revision_spec(*asked);
+    const auto* container = spec ? spec->serving_container() : nullptr;
+    const auto image = container == nullptr ? std::string() : container->image;
     auto facts = co_await images_.describe(image);
     looking_up_.erase(key);
     const auto revision = get(KindId::revision, key.namespace_name, key.name);
-    if (revision == nullptr || revision->metadata.uid != uid) {
+    if (revision == nullptr || revision->metadata.uid != asked->metadata.uid) {
         co_return;
     }
     const auto name = full_name(*revision);
@@ -153,12 +163,12 @@ async::Task<void> Control::look_up(model::ObjectKey key, std::string uid) {
     };
     auto problem = facts ? std::string() : facts.error().message;
     if (facts) {
-        auto spec =
+        auto instance =
             make_instance_spec(*revision, *facts, platform_.deployment.progress_deadline, find);
-        if (spec) {
-            fleet_.set_image(name, *std::move(spec), facts->digest);
+        if (instance) {
+            fleet_.set_image(name, *std::move(instance), facts->digest);
         } else {
-            problem = spec.error().message;
+            problem = instance.error().message;
         }
     }
     if (!problem.empty()) {
@@ -168,14 +178,58 @@ async::Task<void> Control::look_up(model::ObjectKey key, std::string uid) {
     decide(name);
 }
 
+// What a Route names, what follows from that, and what it is written on.
+TrafficWorld Control::targets_of(const std::string& space, const std::string& name,
+                                 const model::Object* route) const {
+    TrafficWorld world;
+    const auto add = [&](KindId kind, std::string_view target) {
+        auto& into = kind == KindId::revision ? world.revisions : world.configurations;
+        if (target.empty() || into.contains(target)) {
+            return;
+        }
+        if (auto object = get(kind, space, target)) {
+            into.emplace(target, std::move(object));
+        }
+    };
+    for (const auto& target : references_.written_on(space, name)) {
+        add(target.kind, target.name);
+    }
+    const auto names = route == nullptr ? TrafficNames() : names_in_traffic(*route);
+    for (const auto& target : names.revisions) {
+        add(KindId::revision, target);
+    }
+    for (const auto& target : names.configurations) {
+        add(KindId::configuration, target);
+    }
+    for (const auto& [target, revision] : world.revisions) {
+        add(KindId::configuration, text_of(revision->metadata.labels, serving::configuration));
+        if (const auto* owner = revision->metadata.controller();
+            owner != nullptr && owner->kind == model::kind_of(KindId::configuration).kind) {
+            add(KindId::configuration, owner->name);
+        }
+    }
+    for (const auto& [target, configuration] : world.configurations) {
+        for (const auto* field : {"latestCreatedRevisionName", "latestReadyRevisionName"}) {
+            add(KindId::revision, model::text_at(configuration->status(), {field}));
+        }
+    }
+    return world;
+}
+
 async::Task<base::Status> Control::reconcile_route(model::ObjectKey key) {
     const auto& space = key.namespace_name;
     auto route = get(KindId::route, space, key.name);
+    RouteWorld world;
+    world.traffic = targets_of(space, key.name, route.get());
     LabelWorld labels;
     labels.route = route;
     labels.route_name = key.name;
-    labels.revisions = list(KindId::revision, space, {});
-    labels.configurations = list(KindId::configuration, space, {});
+    for (const auto& [name, revision] : world.traffic.revisions) {
+        labels.revisions.push_back(revision);
+    }
+    for (const auto& [name, configuration] : world.traffic.configurations) {
+        labels.configurations.push_back(configuration);
+    }
     auto label_plan = plan_routing_labels(labels, clock_.wall_now());
     if (route == nullptr) {
         if (!TIDEMILL_MUTANT("control.deleted_stays_routed")) {
@@ -184,14 +238,7 @@ async::Task<base::Status> Control::reconcile_route(model::ObjectKey key) {
         co_return co_await apply(std::move(label_plan), nullptr);
     }
     publish_object(*route);
-    RouteWorld world;
     world.route = route;
-    for (const auto& it : labels.configurations) {
-        world.traffic.configurations[it->metadata.name] = it;
-    }
-    for (const auto& it : labels.revisions) {
-        world.traffic.revisions[it->metadata.name] = it;
-    }
     world.placeholders =
         list(KindId::core_service, space, {{std::string(serving::route), key.name}});
     for (const auto& name : placeholder_names(*route, options_.routes)) {

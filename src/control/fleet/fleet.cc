@@ -49,7 +49,8 @@ bool Fleet::rests(const Entry& entry) {
            entry.autoscaler->activity().state.activity == Activity::inactive;
 }
 
-void Fleet::take(const model::Object& revision, const model::PlatformConfig& platform, Moment at) {
+void Fleet::take(ObjectPtr taken, const model::PlatformConfig& platform, Moment at) {
+    const auto& revision = *taken;
     const auto name = full_name(revision);
     const auto known = entries_.find(name);
     const bool is_new =
@@ -58,7 +59,8 @@ void Fleet::take(const model::Object& revision, const model::PlatformConfig& pla
         drop(name);
     }
     auto& entry = entries_[name];
-    entry.revision = std::make_shared<const model::Object>(revision);
+    entry.revision = taken;
+    untold_.insert(name);
     if (is_new) {
         entry.past = remembered_scale(revision);
         entry.taken_wall = at.wall;
@@ -91,6 +93,7 @@ void Fleet::drop(const std::string& revision) {
         early_[revision] = std::move(found->second.endpoints);
     }
     entries_.erase(found);
+    untold_.insert(revision);
 }
 
 std::vector<std::string> Fleet::names() const {
@@ -127,6 +130,7 @@ void Fleet::set_image(const std::string& revision, link::InstanceSpec spec, std:
     found->second.image = RevisionFacts::Image::found;
     found->second.spec = std::move(spec);
     found->second.image_digest = std::move(digest);
+    untold_.insert(revision);
 }
 
 void Fleet::set_image_problem(const std::string& revision, std::string problem) {
@@ -256,13 +260,14 @@ void Fleet::start_autoscaler(Entry& entry, Moment at) {
     entry.autoscaler.emplace(entry.scaling, past, at.now);
 }
 
-bool Fleet::decide_entry(Entry& entry, Moment at) {
+bool Fleet::decide_entry(const std::string& name, Entry& entry, Moment at) {
     // Before the agent was heard nobody knows what runs; to decide would be to guess.
     if (entry.image != RevisionFacts::Image::found || !agent_heard_ || entry.is_haunted) {
         return false;
     }
     if (!entry.autoscaler) {
         start_autoscaler(entry, at);
+        untold_.insert(name);
     }
     const auto ready = ready_of(entry);
     const auto reachability = reachability_of(*entry.revision, entry.applied, ready);
@@ -277,6 +282,9 @@ bool Fleet::decide_entry(Entry& entry, Moment at) {
     if (decision.scaler.apply) {
         entry.applied = decision.scaler.wanted;
     }
+    if (applied != entry.applied) {
+        untold_.insert(name);
+    }
     entry.wanted = entry.applied;
     const bool first = entry.decisions.empty();
     if (first || says_something_new(decision, entry.decisions.back().decision)) {
@@ -290,13 +298,13 @@ bool Fleet::decide_entry(Entry& entry, Moment at) {
 
 bool Fleet::decide(const std::string& revision, Moment at) {
     const auto found = entries_.find(revision);
-    return found != entries_.end() && decide_entry(found->second, at);
+    return found != entries_.end() && decide_entry(revision, found->second, at);
 }
 
 std::vector<std::string> Fleet::decide_all(Moment at) {
     std::vector<std::string> changed;
     for (auto& [name, entry] : entries_) {
-        if (!rests(entry) && decide_entry(entry, at)) {
+        if (!rests(entry) && decide_entry(name, entry, at)) {
             changed.push_back(name);
         }
     }
@@ -322,32 +330,53 @@ RevisionFacts Fleet::facts(const std::string& revision) const {
     return facts;
 }
 
-std::optional<std::vector<link::Message>> Fleet::wanted(base::Instant now) const {
+bool Fleet::holds_back(const Entry& entry, base::Instant now) const {
+    const bool resolved = entry.image == RevisionFacts::Image::found && entry.autoscaler;
+    return !resolved && living_of(entry) > 0 && !entry.is_haunted &&
+           !TIDEMILL_MUTANT("control.table_before_images") && agent_heard_ &&
+           now - *agent_heard_ < limits_.image_patience;
+}
+
+std::optional<Fleet::Untold> Fleet::take_untold(base::Instant now) {
     if (!agent_heard_ && !TIDEMILL_MUTANT("control.table_before_agent_was_heard")) {
         return std::nullopt;
     }
-    std::vector<link::Message> table;
-    for (const auto& [name, entry] : entries_) {
-        if (entry.image != RevisionFacts::Image::found || !entry.autoscaler) {
-            if (living_of(entry) > 0 && !entry.is_haunted &&
-                !TIDEMILL_MUTANT("control.table_before_images") &&
-                now - *agent_heard_ < limits_.image_patience) {
+    if (!told_whole_) {
+        for (const auto& [name, entry] : entries_) {
+            if (holds_back(entry, now)) {
                 return std::nullopt;
             }
-            continue;
+            untold_.insert(name);
         }
-        const auto policy = revision_policy(*entry.revision);
+        told_whole_ = true;
+    }
+    Untold told;
+    std::set<std::string> held;
+    for (const auto& name : std::exchange(untold_, {})) {
         link::WantedRevision wanted;
         wanted.revision = name;
+        const auto found = entries_.find(name);
+        if (found != entries_.end() && holds_back(found->second, now)) {
+            held.insert(name);
+            continue;
+        }
+        if (found == entries_.end() || found->second.image != RevisionFacts::Image::found ||
+            !found->second.autoscaler) {
+            told.gone.push_back(std::move(wanted));
+            continue;
+        }
+        const auto& entry = found->second;
+        const auto policy = revision_policy(*entry.revision);
         wanted.service = policy.service;
         wanted.configuration = policy.configuration;
         wanted.instances = static_cast<std::uint32_t>(entry.applied);
         wanted.instances_max = static_cast<std::uint32_t>(entry.scaling.scaler.scale_max);
         wanted.container_concurrency = policy.container_concurrency;
         wanted.spec = entry.spec;
-        table.push_back(std::move(wanted));
+        told.puts.push_back(std::move(wanted));
     }
-    return table;
+    untold_ = std::move(held);
+    return told;
 }
 
 std::vector<Fleet::Decided> Fleet::decisions(const std::string& revision) const {

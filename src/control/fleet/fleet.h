@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,7 @@ public:
     explicit Fleet(FleetLimits limits) : limits_(limits) {}
 
     // A revision that is there, new or changed.
-    void take(const model::Object& revision, const model::PlatformConfig& platform, Moment at);
+    void take(ObjectPtr revision, const model::PlatformConfig& platform, Moment at);
     void drop(const std::string& revision);
     bool knows(const std::string& revision) const { return entries_.contains(revision); }
     std::vector<std::string> names() const;
@@ -74,9 +75,17 @@ public:
     std::vector<std::string> decide_all(Moment at);
 
     RevisionFacts facts(const std::string& revision) const;
-    // What agents shall run, all of it; nothing while leaving something out would stop instances
-    // that nobody decided to stop.
-    std::optional<std::vector<link::Message>> wanted(base::Instant now) const;
+    // What agents shall run: what of it is not told yet, and is told by this. The first time it is
+    // all of it.
+    struct Untold {
+        std::vector<link::WantedRevision> puts;
+        std::vector<link::WantedRevision> gone;  // only named
+    };
+    // Nothing before an agent said what runs, and nothing the first time while leaving something
+    // out would stop instances that nobody decided to stop; later only that something waits.
+    std::optional<Untold> take_untold(base::Instant now);
+    // Something waits to be told, perhaps for patience to end.
+    bool has_untold() const { return !untold_.empty(); }
 
     // For explain and for views.
     struct Decided {
@@ -116,10 +125,14 @@ private:
     static std::int32_t living_of(const Entry& entry);
     static bool rests(const Entry& entry);
     void start_autoscaler(Entry& entry, Moment at);
-    bool decide_entry(Entry& entry, Moment at);
+    bool decide_entry(const std::string& name, Entry& entry, Moment at);
+    // To leave this one out would stop what runs, and its image may yet be found.
+    bool holds_back(const Entry& entry, base::Instant now) const;
 
     FleetLimits limits_;
     std::map<std::string, Entry> entries_;
+    std::set<std::string> untold_;  // revisions of which agents may be told something new
+    bool told_whole_ = false;
     // Endpoints of revisions that are not taken yet: after a restart agents may speak first.
     std::map<std::string, std::vector<link::Endpoint>> early_;
     std::size_t agents_ = 0;

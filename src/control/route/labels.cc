@@ -15,17 +15,6 @@ namespace {
 using model::Object;
 using Names = std::set<std::string, std::less<>>;
 
-Names routes_of(const Object& object) {
-    Names routes;
-    for (const auto name :
-         base::split(text_of(object.metadata.annotations, serving::routes), ',')) {
-        if (!name.empty()) {
-            routes.emplace(name);
-        }
-    }
-    return routes;
-}
-
 struct Referenced {
     Names revisions;
     Names configurations;
@@ -87,7 +76,7 @@ enum class State : std::uint8_t { kept, none };
 // The object with the route added or taken away, if that changes it.
 void settle(const Object& object, const std::string& route, bool led_to, State state,
             base::WallTime now, Plan& plan) {
-    auto routes = routes_of(object);
+    auto routes = routes_written_on(object);
     const bool moved = led_to ? routes.insert(route).second : routes.erase(route) > 0;
     Object next = object;
     if (moved) {
@@ -116,8 +105,15 @@ void settle(const Object& object, const std::string& route, bool led_to, State s
 
 }  // namespace
 
-bool names_route(const Object& object, std::string_view route) {
-    return routes_of(object).contains(route);
+std::set<std::string, std::less<>> routes_written_on(const Object& object) {
+    Names routes;
+    for (const auto name :
+         base::split(text_of(object.metadata.annotations, serving::routes), ',')) {
+        if (!name.empty()) {
+            routes.emplace(name);
+        }
+    }
+    return routes;
 }
 
 Plan plan_routing_labels(const LabelWorld& world, base::WallTime now) {
@@ -132,7 +128,7 @@ Plan plan_routing_labels(const LabelWorld& world, base::WallTime now) {
                 continue;
             }
             const bool led_to = names.contains(object->metadata.name);
-            if (led_to || (resolved && names_route(*object, world.route_name))) {
+            if (led_to || (resolved && routes_written_on(*object).contains(world.route_name))) {
                 settle(*object, world.route_name, led_to, state, now, plan);
             }
         }

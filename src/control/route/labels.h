@@ -3,6 +3,8 @@
 // Source: knative/serving pkg/reconciler/labeler, at 98e5ef90.
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +25,7 @@ struct LabelWorld {
 // Updates of metadata only.
 Plan plan_routing_labels(const LabelWorld& world, base::WallTime now);
 
-// True when the annotation of routes has this name in it.
-bool names_route(const model::Object& object, std::string_view route);
+// The names of Routes in its annotation of routes.
+std::set<std::string, std::less<>> routes_written_on(const model::Object& object);
 
 }  // namespace tidemill::control
