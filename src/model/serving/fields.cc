@@ -4,54 +4,17 @@
 
 #include <optional>
 
+#include "model/object/core_fields.h"
+#include "model/serving/field_rows.h"
+
 namespace tidemill::model {
 namespace {
 
-using enum FieldType;
+using namespace rows;
 
-// Rows. Which members exist is Kubernetes' core/v1 and Knative's custom resource definitions
+// Which members exist is Kubernetes' core/v1 and Knative's custom resource definitions
 // (config/core/300-resources in knative/serving); which of them Knative refuses is its fieldmask.go
 // with the features that config-features leaves off.
-constexpr Field works(std::string_view name, FieldType type, std::span<const Field> fields = {}) {
-    return {.name = name, .type = type, .fields = fields};
-}
-constexpr Field needed(std::string_view name, FieldType type, std::span<const Field> fields = {}) {
-    return {.name = name, .type = type, .fields = fields, .required = true};
-}
-constexpr Field keyed(std::string_view name, std::span<const Field> fields, std::string_view key) {
-    return {.name = name, .type = object_list, .fields = fields, .list_key = key};
-}
-constexpr Field refused(std::string_view name, FieldType type, std::string_view reason,
-                        std::span<const Field> fields = {}, std::string_view harmless = {}) {
-    return {.name = name,
-            .type = type,
-            .treatment = Treatment::refused,
-            .reason = reason,
-            .harmless = harmless,
-            .fields = fields};
-}
-constexpr Field never(std::string_view name, FieldType type, std::string_view reason,
-                      std::string_view harmless = {}) {
-    return {.name = name,
-            .type = type,
-            .treatment = Treatment::refused,
-            .reason = reason,
-            .harmless = harmless,
-            .refused_by_knative = true};
-}
-constexpr Field warned(std::string_view name, FieldType type, std::string_view reason,
-                       std::span<const Field> fields = {}, std::string_view harmless = {}) {
-    return {.name = name,
-            .type = type,
-            .treatment = Treatment::warned,
-            .reason = reason,
-            .harmless = harmless,
-            .fields = fields};
-}
-constexpr Field reported(std::string_view name, FieldType type,
-                         std::span<const Field> fields = {}) {
-    return {.name = name, .type = type, .treatment = Treatment::reported, .fields = fields};
-}
 
 // Reasons that several rows share.
 constexpr std::string_view no_volumes = "this version mounts no volumes into instances";
@@ -157,7 +120,7 @@ constexpr Field container[] = {
     never("lifecycle", any, "hooks are not run: use the init hook of a function, and SIGTERM"),
     works("livenessProbe", object, probe),
     works("name", text),
-    works("ports", object_list, port),
+    merged("ports", port, "containerPort|protocol=TCP"),
     works("readinessProbe", object, probe),
     never("resizePolicy", any, "instances are not resized while they run"),
     works("resources", object, resources),
@@ -179,7 +142,8 @@ constexpr Field container[] = {
      .treatment = Treatment::refused,
      .reason = no_volumes,
      .fields = volume_mount,
-     .list_key = "mountPath"},
+     .list_key = "mountPath",
+     .merge_keys = "mountPath"},
     works("workingDir", text)};
 
 constexpr Field key_to_path[] = {needed("key", text), works("mode", int32), needed("path", text)};
@@ -233,11 +197,24 @@ constexpr Field revision_spec[] = {
     works("idleTimeoutSeconds", int64),
     works("responseStartTimeoutSeconds", int64),
     works("timeoutSeconds", int64),
-    {.name = "containers", .type = object_list, .fields = container, .required = true},
-    refused("volumes", object_list, no_volumes, volume),
+    {.name = "containers",
+     .type = object_list,
+     .fields = container,
+     .required = true,
+     .merge_keys = "name=user-container"},
+    {.name = "volumes",
+     .type = object_list,
+     .treatment = Treatment::refused,
+     .reason = no_volumes,
+     .fields = volume,
+     .merge_keys = "name"},
     warned("serviceAccountName", text, no_token, {}, "default"),
-    warned("imagePullSecrets", object_list, "images are made by a deploy and never pulled",
-           pull_secret),
+    {.name = "imagePullSecrets",
+     .type = object_list,
+     .treatment = Treatment::warned,
+     .reason = "images are made by a deploy and never pulled",
+     .fields = pull_secret,
+     .merge_keys = "name"},
     warned("enableServiceLinks", flag, "there are no service links to put into the environment"),
     never("automountServiceAccountToken", flag, no_token),
     never("activeDeadlineSeconds", int64, "instances run until they are idle"),
@@ -314,25 +291,6 @@ constexpr Field service_spec[] = {works("template", object, revision_template),
 constexpr Field configuration_spec[] = {works("template", object, revision_template)};
 constexpr Field route_spec[] = {works("traffic", object_list, route_traffic)};
 
-constexpr Field owner_reference[] = {works("apiVersion", text), works("kind", text),
-                                     works("name", text),       works("uid", text),
-                                     works("controller", flag), works("blockOwnerDeletion", flag)};
-constexpr Field metadata[] = {works("annotations", text_map),
-                              works("finalizers", text_list),
-                              works("generateName", text),
-                              works("labels", text_map),
-                              works("name", text),
-                              works("namespace", text),
-                              works("ownerReferences", object_list, owner_reference),
-                              works("resourceVersion", text),
-                              works("uid", text),
-                              reported("creationTimestamp", text),
-                              reported("deletionGracePeriodSeconds", int64),
-                              reported("deletionTimestamp", text),
-                              reported("generation", int64),
-                              reported("managedFields", any),
-                              reported("selfLink", text)};
-
 constexpr Field condition[] = {
     reported("lastTransitionTime", text), reported("message", text), reported("reason", text),
     reported("severity", text),           reported("status", text),  reported("type", text)};
@@ -375,16 +333,16 @@ constexpr Field route_status[] = {reported("address", object, address),
                                   reported("url", text)};
 
 constexpr Field service_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata_fields),
     works("spec", object, service_spec), reported("status", object, service_status)};
 constexpr Field configuration_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata_fields),
     works("spec", object, configuration_spec), reported("status", object, configuration_status)};
 constexpr Field revision_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata_fields),
     works("spec", object, revision_spec), reported("status", object, revision_status)};
 constexpr Field route_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata_fields),
     works("spec", object, route_spec), reported("status", object, route_status)};
 
 using Visitor = std::function<void(std::string_view, const ResolvedField&)>;
@@ -419,7 +377,7 @@ std::span<const Field> fields_of(KindId kind) {
         case KindId::route:
             return route_document;
         default:
-            return {};
+            return core_fields_of(kind);
     }
 }
 
