@@ -57,19 +57,21 @@ inline constexpr Field owner_reference[] = {
     works("apiVersion", text), works("kind", text),       works("name", text),
     works("uid", text),        works("controller", flag), works("blockOwnerDeletion", flag)};
 inline constexpr Field metadata_fields[] = {
-    works("annotations", text_map),
+    works("annotations", text_map).means("Notes for programs, by key."),
     {.name = "finalizers", .type = text_list, .merge_keys = "*"},
-    works("generateName", text),
-    works("labels", text_map),
-    works("name", text),
-    works("namespace", text),
+    works("generateName", text)
+        .means("What the name begins with, when the platform shall find one."),
+    works("labels", text_map).means("Marks to select objects by."),
+    works("name", text).means("The name, of which there is one in its namespace."),
+    works("namespace", text).means("The namespace that it is in."),
     merged("ownerReferences", owner_reference, "uid"),
-    works("resourceVersion", text),
-    works("uid", text),
+    works("resourceVersion", text)
+        .means("The version that was read; a write with an older one is refused."),
+    works("uid", text).means("What tells it from others that had its name."),
     reported("creationTimestamp", text),
     reported("deletionGracePeriodSeconds", int64),
     reported("deletionTimestamp", text),
-    reported("generation", int64),
+    reported("generation", int64).means("Counts the changes of the spec."),
     reported("managedFields", any),
     reported("selfLink", text)};
 

@@ -54,7 +54,17 @@ struct Field {
     // merged; "name=a" gives what stands for one that is not said, and "*" is the element itself.
     // A list without is owned and replaced whole.
     std::string_view merge_keys = {};
+    // What it is, in one sentence for `kubectl explain`; may be empty.
+    std::string_view meaning = {};
+
+    // The same row with that sentence.
+    constexpr Field means(std::string_view sentence) const;
 };
+constexpr Field Field::means(std::string_view sentence) const {
+    Field out = *this;
+    out.meaning = sentence;
+    return out;
+}
 
 // The fields of a whole document of a kind that users write; empty for views.
 std::span<const Field> fields_of(KindId kind);
