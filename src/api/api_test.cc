@@ -76,6 +76,22 @@ TEST(ApiDiscovery, OpenApiLetsOldAndNewKubectlGoOn) {
     EXPECT_EQ(world.get("/openapi/v3/apis/none/v1").status, 404);
 }
 
+TEST(ApiDiscovery, KindsOfKnativeHaveDefinitions) {
+    World world;
+    const std::string all = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    const auto list = world.get(all);
+    EXPECT_EQ(list.at(".items[0].metadata.name"), "services.serving.knative.dev");
+    EXPECT_EQ(list.at(".items[0].spec.names.kind"), "Service");
+    EXPECT_EQ(list.at(".items[0].spec.versions[0].additionalPrinterColumns[0].jsonPath"),
+              ".status.url");
+    EXPECT_EQ(world.get(all + "?labelSelector=duck.knative.dev/source=true").at(".items"), "[]");
+    EXPECT_EQ(world.get(all + "?labelSelector=a=b=c").status, 400);
+    EXPECT_EQ(world.get(all + "/routes.serving.knative.dev").at(".spec.names.plural"), "routes");
+    EXPECT_EQ(world.get(all + "/shops.example.com").status, 404);
+    EXPECT_EQ(world.get(all + "?watch=true").status, 405);
+    EXPECT_EQ(world.post(all, "{}").status, 405);
+}
+
 // What a schema says of the member at a path: the members of objects and of elements of lists.
 const model::Json* schema_at(const model::Json& schema, std::string_view path) {
     const auto* at = &schema;
