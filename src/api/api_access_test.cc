@@ -75,6 +75,9 @@ std::vector<Row> endpoints() {
     out.push_back({"GET", "/api/v1/namespaces/shop/pods/x/log", Needs::viewer});
     out.push_back({"POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", Needs::known});
     out.push_back({"POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", Needs::known});
+    const std::string definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    out.push_back({"GET", definitions, Needs::viewer});
+    out.push_back({"GET", definitions + "/services.serving.knative.dev", Needs::viewer});
     out.push_back({"GET", "/somewhere/else", Needs::viewer});
     return out;
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "api/world_test.h"
+#include "base/text.h"
 
 namespace tidemill::api::test {
 namespace {
@@ -50,7 +51,17 @@ TEST(ApiDiscovery, OpenApiLetsOldAndNewKubectlGoOn) {
     EXPECT_EQ(old.status, 200);
     EXPECT_TRUE(old.text.starts_with(std::string("\x0a\x03") + "2.0\x12"));
     EXPECT_EQ(old.headers.get("Content-Type"), "application/octet-stream");
-    EXPECT_EQ(world.get("/openapi/v2").at(".swagger"), "2.0");
+    // PathItem.patch (8) of the ksvc, with dryRun among its query parameters (3 in 2 in 1).
+    EXPECT_NE(old.text.find("/services/{name}"), std::string::npos);
+    EXPECT_NE(old.text.find(std::string("\x12\x05query\x22\x06") + "dryRun"), std::string::npos);
+    const auto second = world.get("/openapi/v2");
+    EXPECT_EQ(second.at(".swagger"), "2.0");
+    EXPECT_EQ(second.at(".definitions['dev.knative.serving.v1.Service']"
+                        "['x-kubernetes-group-version-kind'][0].kind"),
+              "Service");
+    EXPECT_EQ(model::text_at(second.json, {"definitions", "io.k8s.api.core.v1.ConfigMap",
+                                           "properties", "metadata", "$ref"}),
+              "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
     const auto index = world.get("/openapi/v3");
     const auto url =
         model::text_at(index.json, {"paths", "apis/serving.knative.dev/v1", "serverRelativeURL"});
@@ -63,6 +74,71 @@ TEST(ApiDiscovery, OpenApiLetsOldAndNewKubectlGoOn) {
     EXPECT_EQ(model::text_at(*path, {"x-kubernetes-group-version-kind", "kind"}), "Service");
     EXPECT_NE(wire::write_json(*path).find("fieldValidation"), std::string::npos);
     EXPECT_EQ(world.get("/openapi/v3/apis/none/v1").status, 404);
+}
+
+TEST(ApiDiscovery, KindsOfKnativeHaveDefinitions) {
+    World world;
+    const std::string all = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    const auto list = world.get(all);
+    EXPECT_EQ(list.at(".items[0].metadata.name"), "services.serving.knative.dev");
+    EXPECT_EQ(list.at(".items[0].spec.names.kind"), "Service");
+    EXPECT_EQ(list.at(".items[0].spec.versions[0].additionalPrinterColumns[0].jsonPath"),
+              ".status.url");
+    EXPECT_EQ(world.get(all + "?labelSelector=duck.knative.dev/source=true").at(".items"), "[]");
+    EXPECT_EQ(world.get(all + "?labelSelector=a=b=c").status, 400);
+    EXPECT_EQ(world.get(all + "/routes.serving.knative.dev").at(".spec.names.plural"), "routes");
+    EXPECT_EQ(world.get(all + "/shops.example.com").status, 404);
+    EXPECT_EQ(world.get(all + "?watch=true").status, 405);
+    EXPECT_EQ(world.post(all, "{}").status, 405);
+}
+
+// What a schema says of the member at a path: the members of objects and of elements of lists.
+const model::Json* schema_at(const model::Json& schema, std::string_view path) {
+    const auto* at = &schema;
+    for (const auto step : base::split(path, '.')) {
+        if (const auto* items = model::find_member(*at, {"items"})) {
+            at = items;
+        }
+        at = model::find_member(*at, {"properties", step});
+        if (at == nullptr) {
+            return nullptr;
+        }
+    }
+    return at;
+}
+
+TEST(ApiDiscovery, SchemasAreThoseOfTheTablesOfFields) {
+    World world;
+    const auto document = world.get("/openapi/v3/apis/serving.knative.dev/v1");
+    const auto* service = model::find_member(
+        document.json, {"components", "schemas", "dev.knative.serving.v1.Service"});
+    ASSERT_NE(service, nullptr);
+    struct Case {
+        const char* path;
+        const char* key;
+        const char* want;
+    };
+    constexpr Case cases[] = {
+        {"spec.template.spec.timeoutSeconds", "format", R"("int64")"},
+        {"spec.template.spec.containers", "x-kubernetes-list-map-keys", R"(["name"])"},
+        {"spec.template.spec.containers.ports", "x-kubernetes-list-map-keys",
+         R"(["containerPort","protocol"])"},
+        {"spec.template.spec.containers.env", "x-kubernetes-patch-merge-key", R"("name")"},
+        {"spec.template.spec.containers.command", "x-kubernetes-list-type", R"("atomic")"},
+        {"spec.template.spec.containers.resources.limits", "type", R"("object")"},
+        {"spec.template.spec.containers.stdin", "description",
+         R"("Refused: instances have no terminal and read an empty input.")"},
+        {"spec.template.spec", "required", R"(["containers"])"},
+        {"spec.traffic.percent", "type", R"("integer")"},
+        {"spec.traffic", "x-kubernetes-list-type", R"("atomic")"},
+        {"status.url", "description",
+         R"("The address that is called from outside. Written by the platform.")"},
+    };
+    for (const auto& c : cases) {
+        const auto* found = schema_at(*service, c.path);
+        const auto* value = found == nullptr ? nullptr : model::find_member(*found, {c.key});
+        EXPECT_EQ(value == nullptr ? "nothing" : wire::write_json(*value), c.want) << c.path;
+    }
 }
 
 // Objects ---------------------------------------------------------------------------------------

@@ -200,12 +200,64 @@ TEST(ApiWrite, UnknownFieldsAreRefusedWarnedOfOrIgnoredAsAsked) {
     const auto strict = world.post(url + "Strict", body);
     EXPECT_EQ(strict.status, 400);
     EXPECT_EQ(strict.at(".message"),
-              "strict decoding error: unknown field \"spec.template.spec.colour\"");
+              "Service in version \"v1\" cannot be handled as a Service: strict decoding error: "
+              "unknown field \"spec.template.spec.colour\"");
     EXPECT_EQ(
         warnings_of(world.post(url + "Warn", body)),
         std::vector<std::string>{"299 - \"unknown field \\\"spec.template.spec.colour\\\"\""});
     EXPECT_EQ(warnings_of(world.post(url + "Ignore", body)), std::vector<std::string>{});
     EXPECT_EQ(world.post(url + "Loud", body).status, 400);
+}
+
+TEST(ApiWrite, UnknownFieldsOfCoreKindsAreRefusedWarnedOfOrIgnoredAsAsked) {
+    struct Case {
+        const char* what;
+        const char* collection;
+        const char* body;
+        const char* kind;
+        const char* unknown;
+    };
+    constexpr Case cases[] = {
+        {"beside the data of a ConfigMap", "/api/v1/namespaces/default/configmaps",
+         R"({"kind":"ConfigMap","metadata":{"name":"a"},"daat":{"k":"v"}})", "ConfigMap", "daat"},
+        {"in the metadata", "/api/v1/namespaces/default/configmaps",
+         R"({"metadata":{"name":"a","label":{}}})", "ConfigMap", "metadata.label"},
+        {"of a Secret", "/api/v1/namespaces/default/secrets",
+         R"({"metadata":{"name":"a"},"stringdata":{"k":"v"}})", "Secret", "stringdata"},
+        {"of a Namespace", "/api/v1/namespaces",
+         R"({"metadata":{"name":"a"},"spec":{"finalizer":[]}})", "Namespace", "spec.finalizer"},
+        {"of an element of a list", "/api/v1/namespaces/default/services",
+         R"({"metadata":{"name":"a"},"spec":{"ports":[{"port":1,"prot":1}]}})", "Service",
+         "spec.ports[0].prot"},
+        {"of a ServiceAccount", "/api/v1/namespaces/default/serviceaccounts",
+         R"({"metadata":{"name":"a"},"secret":[]})", "ServiceAccount", "secret"},
+        {"of an Event", "/api/v1/namespaces/default/events",
+         R"({"metadata":{"name":"a"},"involvedObject":{"nam":"b"}})", "Event",
+         "involvedObject.nam"},
+    };
+    for (const auto& c : cases) {
+        World world;
+        const auto url = std::string(c.collection) + "?fieldValidation=";
+        const auto strict = world.post(url + "Strict", c.body);
+        EXPECT_EQ(strict.status, 400) << c.what;
+        EXPECT_EQ(strict.at(".reason"), "BadRequest") << c.what;
+        EXPECT_EQ(strict.at(".message"),
+                  fmt::format("{0} in version \"v1\" cannot be handled as a {0}: strict decoding "
+                              "error: unknown field \"{1}\"",
+                              c.kind, c.unknown))
+            << c.what;
+        EXPECT_EQ(world.get(std::string(c.collection) + "/a").status, 404) << c.what;
+        EXPECT_EQ(
+            warnings_of(world.post(std::string(c.collection) + "?dryRun=All", c.body)),
+            std::vector<std::string>{fmt::format("299 - \"unknown field \\\"{}\\\"\"", c.unknown)})
+            << c.what;
+        const auto made = world.post(url + "Ignore", c.body);
+        EXPECT_EQ(made.status, 201) << c.what << made.text;
+        EXPECT_EQ(warnings_of(made), std::vector<std::string>{}) << c.what;
+        const auto name =
+            std::string_view(c.unknown).substr(std::string_view(c.unknown).find_last_of('.') + 1);
+        EXPECT_EQ(made.text.find(fmt::format("\"{}\"", name)), std::string::npos) << made.text;
+    }
 }
 
 TEST(ApiWrite, StatusIsAPlaceOfItsOwn) {

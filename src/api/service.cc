@@ -4,6 +4,7 @@
 
 #include "api/describe/discovery.h"
 #include "api/describe/openapi.h"
+#include "api/describe/openapi_protobuf.h"
 #include "base/text.h"
 #include "wire/json.h"
 
@@ -296,7 +297,7 @@ Answered<Reply> Api::serve_page(const Call& call) {
             if (range.type.starts_with("application/com.github.proto-openapi.spec.v2")) {
                 // Its own media type holds an @, which kubectl 1.20 cannot parse in an answer.
                 return Reply{.content_type = "application/octet-stream",
-                             .body = openapi_v2_protobuf(options_.build)};
+                             .body = openapi_protobuf(openapi_v2(options_.build))};
             }
         }
         return Reply::document(openapi_v2(options_.build), Representation::Format::json);

@@ -163,16 +163,17 @@ class Kubectl:
         self.apply(HELLO, name)
         self.ready(name)
         changed = HELLO.replace("World", "Mars").format(name=name, image=self.image())
-        done = self.k("apply", "--dry-run=server", "-f", "-", input=changed, check=False)
-        if "doesn't support dry-run" in done.stderr:
-            # It looks for the parameter in OpenAPI v2, which says no more here than apply needs.
-            print(f"SKIP: {self.program} --dry-run=server and diff: {done.stderr.strip()}", flush=True)
-        else:
-            self.assertIn("server dry run", done.stdout, done.stderr)
-            self.assertEqual(self.get(name)["metadata"]["generation"], 1)
-            done = self.k("diff", "-f", "-", input=changed, check=False)
-            self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertIn("+value:Mars", done.stdout.replace(" ", ""))
+        done = self.k("apply", "--dry-run=server", "-f", "-", input=changed)
+        self.assertIn("server dry run", done.stdout, done.stderr)
+        self.assertEqual(self.get(name)["metadata"]["generation"], 1)
+        done = self.k("diff", "-f", "-", input=changed, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("+value:Mars", done.stdout.replace(" ", ""))
+        fresh = HELLO.format(name="never", image=self.image())
+        self.assertIn("server dry run", self.k("create", "--dry-run=server", "-f", "-", input=fresh).stdout)
+        self.assertEqual(self.k("diff", "-f", "-", input=fresh, check=False).returncode, 1)
+        self.assertEqual(self.api.call("GET", SERVING.format("default") + "/never")[0], 404)
+        self.k("delete", "ksvc", name, "--dry-run=server")
         self.assertEqual(self.get(name)["metadata"]["generation"], 1)
         done = self.k("apply", "--server-side", "--force-conflicts", "-f", "-", input=changed)
         self.assertIn("serverside-applied", done.stdout)
@@ -277,11 +278,39 @@ class Kubectl:
         self.assertIn("the server doesn't have a resource type", done.stderr)
 
     def test_explain_knows_the_fields(self):
-        done = self.k("explain", "ksvc", check=False)
-        if done.returncode != 0:
-            # What OpenAPI says is as far as apply needs it.
-            skip(f"{self.program}: explain: {done.stderr.strip()[:120]}")
-        self.assertIn("Service", done.stdout)
+        rows = [
+            ("ksvc", ("Service", "spec", "status", "requests are split")),
+            ("ksvc.spec.template.spec", ("containerConcurrency", "timeoutSeconds", "containers", "required")),
+            ("ksvc.spec.template.spec.containers.env", ("valueFrom", "variable")),
+            ("ksvc.spec.template.spec.containers.lifecycle", ("Refused: hooks are not run",)),
+            ("revision.status", ("desiredReplicas", "How many instances should run")),
+            ("configuration.spec", ("template",)),
+            ("route.spec.traffic", ("percent", "configurationName")),
+            ("configmap", ("binaryData", "immutable")),
+            ("secret.metadata", ("labels", "resourceVersion")),
+            ("namespace", ("KIND", "Namespace")),
+        ]
+        for words, parts in rows:
+            with self.subTest(words):
+                text = self.k("explain", words).stdout
+                for part in parts:
+                    # Sentences are wrapped.
+                    self.assertIn(part, " ".join(text.split()))
+        tree = self.k("explain", "ksvc", "--recursive").stdout
+        self.assertIn("responseStartTimeoutSeconds", tree)
+        done = self.k("explain", "ksvc.spec.colour", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('field "colour" does not exist', done.stderr)
+
+    def test_unknown_fields_of_core_kinds(self):
+        text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: misspelt\ndaat:\n  a: b\n"
+        done = self.k("create", "-f", "-", input=text, check=False)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertIn('unknown field "daat"', done.stderr)
+        done = self.k("create", "--validate=false", "-f", "-", input=text)
+        self.assertIn("created", done.stdout)
+        self.assertNotIn("daat", self.k("get", "configmap", "misspelt", "-o", "json").stdout)
+        self.k("delete", "configmap", "misspelt")
 
 
 class Newest(Kubectl, ApiCase):

@@ -21,7 +21,11 @@ constexpr std::string_view get_only[] = {"get"};
 constexpr std::string_view token_verbs[] = {"create", "delete", "get", "list"};
 constexpr std::string_view status_verbs[] = {"get", "patch", "update"};
 
+constexpr std::string_view read_verbs[] = {"get", "list"};
+
 constexpr PlatformResource resources[] = {
+    {"apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+     "customresourcedefinition", false, read_verbs},
     {"authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview",
      false, create_only},
     {"authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
+#include "api/describe/schemas.h"
 #include "model/kinds/kind.h"
 
 namespace tidemill::api {
@@ -14,23 +14,35 @@ using model::JsonObject;
 
 constexpr std::string_view title = "Tidemill";
 
-// A length-delimited field of a protobuf message, of at most 127 bytes.
-std::string short_field(char number, std::string_view bytes) {
-    CHECK(bytes.size() < 128);
-    std::string out{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())};
-    return out.append(bytes);
-}
-
 // Where a group and version's resources are: "api/v1", "apis/apps/v1".
 std::string home_of(const model::Kind& kind) {
     return kind.group.empty() ? fmt::format("api/{}", kind.version)
                               : fmt::format("apis/{}/{}", kind.group, kind.version);
 }
 
-JsonObject parameter(std::string_view name, std::string_view type) {
-    return {{"name", as_json(name)},
-            {"in", "query"},
-            {"schema", JsonObject{{"type", as_json(type)}, {"uniqueItems", true}}}};
+JsonObject typed(JsonObject parameter, std::string_view type, OpenApi version) {
+    if (version == OpenApi::v2) {
+        parameter["type"] = as_json(type);
+        parameter["uniqueItems"] = true;
+    } else {
+        parameter["schema"] = JsonObject{{"type", as_json(type)}, {"uniqueItems", true}};
+    }
+    return parameter;
+}
+
+JsonObject in_query(std::string_view name, std::string_view type, OpenApi version) {
+    return typed({{"name", as_json(name)}, {"in", "query"}}, type, version);
+}
+
+JsonArray in_path(std::initializer_list<std::string_view> names, OpenApi version) {
+    JsonArray out;
+    for (const auto name : names) {
+        if (!name.empty()) {
+            out.push_back(typed({{"name", as_json(name)}, {"in", "path"}, {"required", true}},
+                                "string", version));
+        }
+    }
+    return out;
 }
 
 JsonObject operation(const model::Kind& kind, std::string_view action, JsonArray parameters) {
@@ -42,17 +54,55 @@ JsonObject operation(const model::Kind& kind, std::string_view action, JsonArray
             {"responses", JsonObject{{"200", JsonObject{{"description", "OK"}}}}}};
 }
 
-}  // namespace
-
-std::string openapi_v2_protobuf(std::string_view build) {
-    return short_field(1, "2.0") +
-           short_field(2, short_field(1, title) + short_field(2, build.substr(0, 60)));
+void add_paths(const model::Kind& kind, OpenApi version, JsonObject& paths) {
+    const std::string_view space = kind.namespaced ? "namespace" : "";
+    const auto all = fmt::format("/{}/{}{}", home_of(kind),
+                                 kind.namespaced ? "namespaces/{namespace}/" : "", kind.plural);
+    JsonObject many{{"parameters", in_path({space}, version)},
+                    {"get", operation(kind, "list",
+                                      {in_query("labelSelector", "string", version),
+                                       in_query("fieldSelector", "string", version)})}};
+    JsonObject one{{"parameters", in_path({"name", space}, version)},
+                   {"get", operation(kind, "get", {})}};
+    if (kind.origin == model::Origin::stored) {
+        const JsonArray writing{in_query("dryRun", "string", version),
+                                in_query("fieldManager", "string", version),
+                                in_query("fieldValidation", "string", version)};
+        JsonArray patching = writing;
+        patching.push_back(in_query("force", "boolean", version));
+        one["put"] = operation(kind, "put", writing);
+        one["patch"] = operation(kind, "patch", std::move(patching));
+        one["delete"] = operation(kind, "delete", {in_query("dryRun", "string", version)});
+        many["post"] = operation(kind, "post", writing);
+    }
+    paths[all] = std::move(many);
+    paths[all + "/{name}"] = std::move(one);
 }
 
-model::Json openapi_v2(std::string_view build) {
-    return JsonObject{{"swagger", "2.0"},
-                      {"info", JsonObject{{"title", as_json(title)}, {"version", as_json(build)}}},
-                      {"paths", JsonObject()}};
+void add_schema(const model::Kind& kind, OpenApi version, JsonObject& schemas) {
+    if (has_schema(kind)) {
+        schemas[schema_name(kind)] = schema_of(kind, version);
+        schemas[as_json(metadata_schema_name)] = metadata_schema(version);
+    }
+}
+
+JsonObject info(std::string_view build) {
+    return {{"title", as_json(title)}, {"version", as_json(build)}};
+}
+
+}  // namespace
+
+JsonObject openapi_v2(std::string_view build) {
+    JsonObject paths;
+    JsonObject definitions;
+    for (const auto& kind : model::all_kinds()) {
+        add_paths(kind, OpenApi::v2, paths);
+        add_schema(kind, OpenApi::v2, definitions);
+    }
+    return {{"swagger", "2.0"},
+            {"info", info(build)},
+            {"paths", std::move(paths)},
+            {"definitions", std::move(definitions)}};
 }
 
 model::Json openapi_v3_index() {
@@ -66,37 +116,20 @@ model::Json openapi_v3_index() {
 
 Answered<model::Json> openapi_v3(std::string_view path, std::string_view build) {
     JsonObject paths;
+    JsonObject schemas;
     for (const auto& kind : model::all_kinds()) {
-        if (home_of(kind) != path) {
-            continue;
+        if (home_of(kind) == path) {
+            add_paths(kind, OpenApi::v3, paths);
+            add_schema(kind, OpenApi::v3, schemas);
         }
-        const auto all = fmt::format("/{}/{}{}", path,
-                                     kind.namespaced ? "namespaces/{namespace}/" : "", kind.plural);
-        JsonObject one{{"get", operation(kind, "get", {})}};
-        JsonObject many{{"get", operation(kind, "list",
-                                          {parameter("labelSelector", "string"),
-                                           parameter("fieldSelector", "string")})}};
-        if (kind.origin == model::Origin::stored) {
-            const JsonArray writing{parameter("dryRun", "string"),
-                                    parameter("fieldManager", "string"),
-                                    parameter("fieldValidation", "string")};
-            JsonArray patching = writing;
-            patching.push_back(parameter("force", "boolean"));
-            one["put"] = operation(kind, "put", writing);
-            one["patch"] = operation(kind, "patch", std::move(patching));
-            one["delete"] = operation(kind, "delete", {parameter("dryRun", "string")});
-            many["post"] = operation(kind, "post", writing);
-        }
-        paths[all] = std::move(many);
-        paths[all + "/{name}"] = std::move(one);
     }
     if (paths.empty()) {
         return refuse(no_such_path());
     }
     return JsonObject{{"openapi", "3.0.0"},
-                      {"info", JsonObject{{"title", as_json(title)}, {"version", as_json(build)}}},
+                      {"info", info(build)},
                       {"paths", std::move(paths)},
-                      {"components", JsonObject{{"schemas", JsonObject()}}}};
+                      {"components", JsonObject{{"schemas", std::move(schemas)}}}};
 }
 
 }  // namespace tidemill::api

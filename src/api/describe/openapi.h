@@ -1,7 +1,6 @@
-// As much of OpenAPI as clients need before they dare to write.
+// OpenAPI: what may be asked of each kind, and which fields it has.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "api/request/refusal.h"
@@ -9,14 +8,12 @@
 
 namespace tidemill::api {
 
-// A version 2 document without definitions: kubectl then leaves validation to the server. In
-// protobuf (gnostic's openapi.v2.Document) and as JSON.
-std::string openapi_v2_protobuf(std::string_view build);
-model::Json openapi_v2(std::string_view build);
+// The version 2 document, of all kinds at once: older kubectl reads from it whether a PATCH knows
+// dryRun, checks documents by its definitions, and explains them.
+model::JsonObject openapi_v2(std::string_view build);
 
-// The index of version 3, and the document of one group and version, which says that PATCH takes
-// fieldValidation: newer kubectl looks for that to validate on the server. `path` is what stands
-// behind /openapi/v3/. Errors: 404.
+// The index of version 3, and the document of one group and version, which newer kubectl reads for
+// the same. `path` is what stands behind /openapi/v3/. Errors: 404.
 model::Json openapi_v3_index();
 Answered<model::Json> openapi_v3(std::string_view path, std::string_view build);
 

@@ -24,15 +24,19 @@ void warn(Call& call, std::string text) {
     }
 }
 
-Answered<bool> check_unknown_fields(Call& call, FieldValidation validation,
+Answered<bool> check_unknown_fields(Call& call, FieldValidation validation, const model::Kind& kind,
                                     const std::vector<std::string>& fields) {
     if (fields.empty() || validation == FieldValidation::ignore) {
         return true;
     }
     const auto texts = model::unknown_field_texts(fields);
     if (validation == FieldValidation::strict) {
-        return refuse(
-            bad_request(fmt::format("strict decoding error: {}", fmt::join(texts, ", "))));
+        auto text = fmt::format("strict decoding error: {}", fmt::join(texts, ", "));
+        if (call.access.verb != "patch") {
+            text = fmt::format("{0} in version \"{1}\" cannot be handled as a {0}: {2}", kind.kind,
+                               kind.version, text);
+        }
+        return refuse(bad_request(std::move(text)));
     }
     for (const auto& text : texts) {
         warn(call, text);
@@ -162,7 +166,7 @@ Answered<model::Object> admitted(Call& call, const Admitting& with, model::Objec
         .previous = previous,
         .user = call.subject.name};
     auto admission = model::admit(std::move(object), context);
-    CHECK_OK(check_unknown_fields(call, with.validation, admission.unknown_fields));
+    CHECK_OK(check_unknown_fields(call, with.validation, kind, admission.unknown_fields));
     if (model::has_errors(admission.problems)) {
         return refuse(not_admitted(kind, name, admission.problems));
     }

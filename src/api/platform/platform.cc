@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/access/tokens.h"
+#include "api/describe/definitions.h"
 #include "api/platform/access_question.h"
 #include "api/request/document.h"
 #include "model/object/names.h"
@@ -141,6 +142,10 @@ bool Platform::serves(const ResourcePath& path) {
                path.resource == "platform" || path.resource == "sources" ||
                (path.resource == "services" && path.subresource == "explain");
     }
+    if (path.group == "apiextensions.k8s.io") {
+        return path.resource == "customresourcedefinitions" && path.subresource.empty() &&
+               path.space.empty();
+    }
     return (path.group == "authorization.k8s.io" && path.resource == "selfsubjectaccessreviews") ||
            (path.group == "authentication.k8s.io" && path.resource == "selfsubjectreviews");
 }
@@ -151,6 +156,16 @@ async::Task<Answered<Reply>> Platform::serve(Call& call, const Identity& identit
     const bool reads = method == "GET" || method == "HEAD";
     if (path.resource == "tokens" && path.subresource.empty()) {
         co_return co_await tokens(call);
+    }
+    if (path.resource == "customresourcedefinitions") {
+        CO_TRY(const bool watch, call.parameters.flag("watch"));
+        if (!reads || watch) {
+            co_return refuse(method_not_allowed(
+                "the kinds of this platform are fixed: definitions can be read and listed"));
+        }
+        CO_TRY(const auto document,
+               path.name.empty() ? definition_list(call.parameters) : definition(path.name));
+        co_return Reply::document(document, call.wanted.format);
     }
     if (path.resource == "selfsubjectaccessreviews" && path.name.empty()) {
         if (method != "POST") {

@@ -175,6 +175,9 @@ Plan plan_route_object(const RouteWorld& world, const RouteSettings& settings, b
         draft.manage().mark_unknown(
             ingress_ready, {"IngressNotConfigured", "Ingress has not yet been reconciled."});
     }
+    // Said at once: that no certificate is made does not depend on where requests go.
+    draft.manage().mark_true(certificate_provisioned,
+                             {"TLSNotEnabled", "external-domain-tls is not enabled"});
     auto resolved = resolve_traffic(route, world.traffic);
     if (resolved.problem) {
         model::Reason why{resolved.problem->reason, resolved.problem->message};
@@ -195,8 +198,6 @@ Plan plan_route_object(const RouteWorld& world, const RouteSettings& settings, b
     draft.fields["address"] =
         JsonObject{{"url", fmt::format("http://{}.{}.svc.cluster.local", route.metadata.name,
                                        route.metadata.namespace_name)}};
-    draft.manage().mark_true(certificate_provisioned,
-                             {"TLSNotEnabled", "external-domain-tls is not enabled"});
     draft.manage().mark_true(ingress_ready);
     draft.finish(plan, route);
     return plan;

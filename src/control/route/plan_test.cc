@@ -104,6 +104,20 @@ TEST_F(RoutePlan, TheSameRevisionTwiceIsOneTarget) {
     EXPECT_EQ(text(), "shop-00001:100 ");
 }
 
+TEST_F(RoutePlan, ThatThereIsNoCertificateIsSaidWhereverTheTrafficIs) {
+    EXPECT_EQ(world.condition(KindId::route, "shop", "CertificateProvisioned"),
+              "True TLSNotEnabled");
+    world.put(PlanFixture::parse(R"({"apiVersion": "serving.knative.dev/v1", "kind": "Route",
+        "metadata": {"name": "fresh"},
+        "spec": {"traffic": [{"configurationName": "nothing", "percent": 100,
+                              "latestRevision": true}]}})"));
+    world.settle();
+    EXPECT_EQ(world.condition(KindId::route, "fresh", "AllTrafficAssigned"),
+              "False ConfigurationMissing");
+    EXPECT_EQ(world.condition(KindId::route, "fresh", "CertificateProvisioned"),
+              "True TLSNotEnabled");
+}
+
 struct Problem {
     const char* name;
     const char* traffic;

@@ -67,6 +67,8 @@ struct Kind {
     // What a fieldSelector may ask besides metadata.name and metadata.namespace: paths of text
     // fields.
     std::span<const std::string_view> selectable_fields = {};
+    // What such an object is, in one sentence for `kubectl explain`.
+    std::string_view meaning = {};
 
     // "serving.knative.dev/v1", or "v1" in the core group.
     std::string api_version() const;

@@ -11,15 +11,19 @@
 namespace tidemill::model {
 namespace {
 
-// The rows of a document that are in an Object's body: metadata was read before.
+// The rows of a document that are in an Object's body: the others were read before.
 std::vector<Field> body_fields(KindId kind) {
     std::vector<Field> out;
     for (const auto& field : fields_of(kind)) {
-        if (field.name == "spec" || field.name == "status") {
+        if (field.name != "apiVersion" && field.name != "kind" && field.name != "metadata") {
             out.push_back(field);
         }
     }
     return out;
+}
+
+bool is_serving(KindId kind) {
+    return kind_of(kind).group == kind_of(KindId::service).group;
 }
 
 // Members of metadata that nobody knows are listed like others, but were kept apart when it was
@@ -50,17 +54,17 @@ void take_unknown_metadata(Metadata& metadata, KindId kind, std::vector<std::str
 Admission admit(Object object, const AdmissionContext& context) {
     Admission out{.object = std::move(object), .problems = {}, .unknown_fields = {}};
     append(out.problems, check_object_metadata(out.object, context.previous));
-    if (fields_of(out.object.kind).empty()) {
-        apply_core_defaults(out.object);
-        append(out.problems, check_core(out.object, context.previous));
-        return out;
-    }
     const auto fields = body_fields(out.object.kind);
     auto report = check_shape(fields, out.object.body);
     append(out.problems, std::move(report.problems));
     out.unknown_fields = std::move(report.unknown_fields);
     take_unknown_metadata(out.object.metadata, out.object.kind, out.unknown_fields);
     if (has_errors(out.problems)) {
+        return out;
+    }
+    if (!is_serving(out.object.kind)) {
+        apply_core_defaults(out.object);
+        append(out.problems, check_core(out.object, context.previous));
         return out;
     }
     apply_defaults(out.object, context);

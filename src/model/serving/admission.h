@@ -30,7 +30,8 @@ struct Admission {
 };
 
 // Judges a whole object that a user wants stored; not for the status subresource. Kinds that are
-// not Serving's are checked by core.h. Generation, uid and times are the store's business.
+// not Serving's are checked by object_validation.h. Generation, uid and times are the store's
+// business.
 //
 // Order: a wrong shape ends it (422); then defaults are set; then all rules speak at once (400).
 Admission admit(Object object, const AdmissionContext& context);

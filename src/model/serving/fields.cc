@@ -4,54 +4,17 @@
 
 #include <optional>
 
+#include "model/object/core_fields.h"
+#include "model/serving/field_rows.h"
+
 namespace tidemill::model {
 namespace {
 
-using enum FieldType;
+using namespace rows;
 
-// Rows. Which members exist is Kubernetes' core/v1 and Knative's custom resource definitions
+// Which members exist is Kubernetes' core/v1 and Knative's custom resource definitions
 // (config/core/300-resources in knative/serving); which of them Knative refuses is its fieldmask.go
 // with the features that config-features leaves off.
-constexpr Field works(std::string_view name, FieldType type, std::span<const Field> fields = {}) {
-    return {.name = name, .type = type, .fields = fields};
-}
-constexpr Field needed(std::string_view name, FieldType type, std::span<const Field> fields = {}) {
-    return {.name = name, .type = type, .fields = fields, .required = true};
-}
-constexpr Field keyed(std::string_view name, std::span<const Field> fields, std::string_view key) {
-    return {.name = name, .type = object_list, .fields = fields, .list_key = key};
-}
-constexpr Field refused(std::string_view name, FieldType type, std::string_view reason,
-                        std::span<const Field> fields = {}, std::string_view harmless = {}) {
-    return {.name = name,
-            .type = type,
-            .treatment = Treatment::refused,
-            .reason = reason,
-            .harmless = harmless,
-            .fields = fields};
-}
-constexpr Field never(std::string_view name, FieldType type, std::string_view reason,
-                      std::string_view harmless = {}) {
-    return {.name = name,
-            .type = type,
-            .treatment = Treatment::refused,
-            .reason = reason,
-            .harmless = harmless,
-            .refused_by_knative = true};
-}
-constexpr Field warned(std::string_view name, FieldType type, std::string_view reason,
-                       std::span<const Field> fields = {}, std::string_view harmless = {}) {
-    return {.name = name,
-            .type = type,
-            .treatment = Treatment::warned,
-            .reason = reason,
-            .harmless = harmless,
-            .fields = fields};
-}
-constexpr Field reported(std::string_view name, FieldType type,
-                         std::span<const Field> fields = {}) {
-    return {.name = name, .type = type, .treatment = Treatment::reported, .fields = fields};
-}
 
 // Reasons that several rows share.
 constexpr std::string_view no_volumes = "this version mounts no volumes into instances";
@@ -72,8 +35,11 @@ constexpr Field value_source[] = {
     never("fieldRef", any, "instances are not pods, so they have no pod fields"),
     never("resourceFieldRef", any, "instances are not pods, so they have no pod fields"),
     never("fileKeyRef", any, "instances have no files of other containers")};
-constexpr Field environment[] = {needed("name", text), works("value", text),
-                                 works("valueFrom", object, value_source)};
+constexpr Field environment[] = {
+    needed("name", text).means("The name of the variable."),
+    works("value", text).means("Its value; $(NAME) of an earlier one is put in."),
+    works("valueFrom", object, value_source)
+        .means("A key of a ConfigMap or Secret that holds the value.")};
 constexpr Field environment_source[] = {works("prefix", text),
                                         works("configMapRef", object, name_reference),
                                         works("secretRef", object, name_reference)};
@@ -88,17 +54,18 @@ constexpr Field tcp_probe[] = {works("port", int_or_text), refused("host", text,
 constexpr Field exec_probe[] = {works("command", text_list)};
 constexpr Field grpc_probe[] = {works("port", int32), works("service", text)};
 constexpr Field probe[] = {
-    works("httpGet", object, http_probe),
-    works("tcpSocket", object, tcp_probe),
+    works("httpGet", object, http_probe).means("A GET that is answered with 200 to 399."),
+    works("tcpSocket", object, tcp_probe).means("A connection that is taken."),
     refused("exec", object, "instances are probed from outside: use httpGet or tcpSocket",
             exec_probe),
     refused("grpc", object, "instances are spoken to in HTTP/1.1: use httpGet or tcpSocket",
             grpc_probe),
-    works("initialDelaySeconds", int32),
-    works("timeoutSeconds", int32),
-    works("periodSeconds", int32),
-    works("successThreshold", int32),
-    works("failureThreshold", int32),
+    works("initialDelaySeconds", int32).means("How long after the start the first question comes."),
+    works("timeoutSeconds", int32).means("How long an answer may take."),
+    works("periodSeconds", int32)
+        .means("The time between two questions; 0 asks as fast as makes sense."),
+    works("successThreshold", int32).means("How many good answers in a row count as success."),
+    works("failureThreshold", int32).means("How many bad answers in a row count as failure."),
     refused("terminationGracePeriodSeconds", int64,
             "an instance that fails its probe is given the grace of its revision")};
 
@@ -106,9 +73,10 @@ constexpr Field resource_amounts[] = {
     works("cpu", quantity), works("memory", quantity),
     warned("ephemeral-storage", quantity, "the size of an instance's files is not limited"),
     refused("*", quantity, "an instance has cpu and memory only")};
-constexpr Field resources[] = {works("limits", object, resource_amounts),
-                               works("requests", object, resource_amounts),
-                               never("claims", any, "there are no resource claims")};
+constexpr Field resources[] = {
+    works("limits", object, resource_amounts).means("What an instance never exceeds."),
+    works("requests", object, resource_amounts).means("What an instance is promised."),
+    never("claims", any, "there are no resource claims")};
 
 constexpr Field capabilities[] = {works("drop", text_list),
                                   never("add", text_list, "instances run without capabilities")};
@@ -124,10 +92,11 @@ constexpr Field security[] = {
     refused("allowPrivilegeEscalation", flag, "instances never gain privileges"),
     works("capabilities", object, capabilities),
     never("privileged", flag, "instances are never privileged"),
-    works("readOnlyRootFilesystem", flag),
+    works("readOnlyRootFilesystem", flag)
+        .means("Whether the files of the image cannot be written."),
     refused("runAsGroup", int64, "an instance runs in the group of its user"),
-    works("runAsNonRoot", flag),
-    works("runAsUser", int64),
+    works("runAsNonRoot", flag).means("Whether an image that wants to run as root is refused."),
+    works("runAsUser", int64).means("The number of the user that it runs as."),
     works("seccompProfile", object, seccomp),
     never("appArmorProfile", any, other_security),
     never("procMount", text, other_security, "Default"),
@@ -135,7 +104,9 @@ constexpr Field security[] = {
     never("windowsOptions", any, other_security)};
 
 constexpr Field port[] = {
-    works("containerPort", int32), works("name", text), works("protocol", text),
+    works("containerPort", int32).means("The port that the program listens on, which is $PORT."),
+    works("name", text).means("h2c for HTTP/2 without TLS, http1 or nothing for HTTP/1.1."),
+    works("protocol", text).means("TCP."),
     never("hostPort", int32, "callers come through the proxy, never to a port of the host"),
     never("hostIP", text, "callers come through the proxy, never to a port of the host")};
 constexpr Field volume_mount[] = {works("mountPath", text),
@@ -147,23 +118,32 @@ constexpr Field volume_mount[] = {works("mountPath", text),
                                   never("subPathExpr", text, no_volumes)};
 
 constexpr Field container[] = {
-    works("args", text_list),
-    works("command", text_list),
-    keyed("env", environment, "name"),
-    works("envFrom", object_list, environment_source),
-    works("image", text),
+    works("args", text_list).means("Arguments behind the command, in place of those of the image."),
+    works("command", text_list)
+        .means("The program and its first arguments, in place of those of the image."),
+    keyed("env", environment, "name").means("Variables of the environment."),
+    works("envFrom", object_list, environment_source)
+        .means("Variables from every key of ConfigMaps and Secrets."),
+    works("image", text).means("The image, as `tidemill deploy` or a registry names it."),
     warned("imagePullPolicy", text, "images are named by their content and never pulled twice", {},
            "IfNotPresent"),
     never("lifecycle", any, "hooks are not run: use the init hook of a function, and SIGTERM"),
-    works("livenessProbe", object, probe),
-    works("name", text),
-    works("ports", object_list, port),
-    works("readinessProbe", object, probe),
+    works("livenessProbe", object, probe)
+        .means(
+            "How the platform asks whether an instance still works; one that fails is replaced."),
+    works("name", text).means("The name of the container; user-container by default."),
+    merged("ports", port, "containerPort|protocol=TCP")
+        .means("The one port that requests come to."),
+    works("readinessProbe", object, probe)
+        .means("How the platform asks whether an instance can take requests; by default whether "
+               "its port is open."),
     never("resizePolicy", any, "instances are not resized while they run"),
-    works("resources", object, resources),
+    works("resources", object, resources)
+        .means("Memory and processor time that an instance may use."),
     never("restartPolicy", text, "instances are always replaced", "Always"),
     never("restartPolicyRules", any, "instances are always replaced"),
-    works("securityContext", object, security),
+    works("securityContext", object, security)
+        .means("Which user it runs as, and what it may not do."),
     refused("startupProbe", object, "readinessProbe already holds requests until the first success",
             probe),
     never("stdin", flag, no_terminal),
@@ -179,8 +159,9 @@ constexpr Field container[] = {
      .treatment = Treatment::refused,
      .reason = no_volumes,
      .fields = volume_mount,
-     .list_key = "mountPath"},
-    works("workingDir", text)};
+     .list_key = "mountPath",
+     .merge_keys = "mountPath"},
+    works("workingDir", text).means("The folder that the program starts in.")};
 
 constexpr Field key_to_path[] = {needed("key", text), works("mode", int32), needed("path", text)};
 constexpr Field config_map_volume[] = {works("defaultMode", int32),
@@ -229,15 +210,31 @@ constexpr Field pull_secret[] = {works("name", text)};
 
 // The members of a pod beside its containers, then Knative's own.
 constexpr Field revision_spec[] = {
-    works("containerConcurrency", int64),
-    works("idleTimeoutSeconds", int64),
-    works("responseStartTimeoutSeconds", int64),
-    works("timeoutSeconds", int64),
-    {.name = "containers", .type = object_list, .fields = container, .required = true},
-    refused("volumes", object_list, no_volumes, volume),
+    works("containerConcurrency", int64)
+        .means("How many requests one instance handles at a time; 0 is no limit."),
+    works("idleTimeoutSeconds", int64)
+        .means("How long a request may go without a byte of its answer."),
+    works("responseStartTimeoutSeconds", int64)
+        .means("How long a request may wait for the first byte of its answer."),
+    works("timeoutSeconds", int64).means("How long a request may take as a whole; 300 by default."),
+    {.name = "containers",
+     .type = object_list,
+     .fields = container,
+     .required = true,
+     .merge_keys = "name=user-container"},
+    {.name = "volumes",
+     .type = object_list,
+     .treatment = Treatment::refused,
+     .reason = no_volumes,
+     .fields = volume,
+     .merge_keys = "name"},
     warned("serviceAccountName", text, no_token, {}, "default"),
-    warned("imagePullSecrets", object_list, "images are made by a deploy and never pulled",
-           pull_secret),
+    {.name = "imagePullSecrets",
+     .type = object_list,
+     .treatment = Treatment::warned,
+     .reason = "images are made by a deploy and never pulled",
+     .fields = pull_secret,
+     .merge_keys = "name"},
     warned("enableServiceLinks", flag, "there are no service links to put into the environment"),
     never("automountServiceAccountToken", flag, no_token),
     never("activeDeadlineSeconds", int64, "instances run until they are idle"),
@@ -291,51 +288,46 @@ constexpr Field template_metadata[] = {
     reported("managedFields", any),
     reported("ownerReferences", any),
     reported("selfLink", text)};
-constexpr Field revision_template[] = {works("metadata", object, template_metadata),
-                                       works("spec", object, revision_spec)};
+constexpr Field revision_template[] = {
+    works("metadata", object, template_metadata)
+        .means("Name, labels and annotations of the Revision; annotations say how it scales."),
+    works("spec", object, revision_spec).means("What runs, and how requests are given to it.")};
 
 constexpr Field service_traffic[] = {
-    works("latestRevision", flag),
-    works("percent", int64),
-    works("revisionName", text),
-    works("tag", text),
+    works("latestRevision", flag)
+        .means("Whether the latest ready Revision is meant, whichever it is."),
+    works("percent", int64).means("How many of a hundred requests go there."),
+    works("revisionName", text).means("The Revision that is meant."),
+    works("tag", text).means("A name of its own for this target, which also has its own address."),
     never("configurationName", text, "a Service routes to its own revisions"),
     never("url", text, "the platform makes it and reports it in the status")};
 constexpr Field route_traffic[] = {
-    works("configurationName", text),
-    works("latestRevision", flag),
-    works("percent", int64),
-    works("revisionName", text),
-    works("tag", text),
+    works("configurationName", text)
+        .means("The Configuration whose latest ready Revision is meant."),
+    works("latestRevision", flag)
+        .means("Whether the latest ready Revision is meant, whichever it is."),
+    works("percent", int64).means("How many of a hundred requests go there."),
+    works("revisionName", text).means("The Revision that is meant."),
+    works("tag", text).means("A name of its own for this target, which also has its own address."),
     never("url", text, "the platform makes it and reports it in the status")};
 
-constexpr Field service_spec[] = {works("template", object, revision_template),
-                                  works("traffic", object_list, service_traffic)};
-constexpr Field configuration_spec[] = {works("template", object, revision_template)};
-constexpr Field route_spec[] = {works("traffic", object_list, route_traffic)};
-
-constexpr Field owner_reference[] = {works("apiVersion", text), works("kind", text),
-                                     works("name", text),       works("uid", text),
-                                     works("controller", flag), works("blockOwnerDeletion", flag)};
-constexpr Field metadata[] = {works("annotations", text_map),
-                              works("finalizers", text_list),
-                              works("generateName", text),
-                              works("labels", text_map),
-                              works("name", text),
-                              works("namespace", text),
-                              works("ownerReferences", object_list, owner_reference),
-                              works("resourceVersion", text),
-                              works("uid", text),
-                              reported("creationTimestamp", text),
-                              reported("deletionGracePeriodSeconds", int64),
-                              reported("deletionTimestamp", text),
-                              reported("generation", int64),
-                              reported("managedFields", any),
-                              reported("selfLink", text)};
+constexpr Field service_spec[] = {
+    works("template", object, revision_template).means("What the next Revision is made from."),
+    works("traffic", object_list, service_traffic)
+        .means("Which revisions get which part of the requests; all go to the latest ready one by "
+               "default.")};
+constexpr Field configuration_spec[] = {
+    works("template", object, revision_template).means("What the next Revision is made from.")};
+constexpr Field route_spec[] = {works("traffic", object_list, route_traffic)
+                                    .means("Which revisions get which part of the requests.")};
 
 constexpr Field condition[] = {
-    reported("lastTransitionTime", text), reported("message", text), reported("reason", text),
-    reported("severity", text),           reported("status", text),  reported("type", text)};
+    reported("lastTransitionTime", text).means("When the status last changed."),
+    reported("message", text).means("What is the case, for a person."),
+    reported("reason", text).means("Why, in one word for programs."),
+    reported("severity", text).means("Info, if Ready does not depend on it."),
+    reported("status", text).means("True, False or Unknown."),
+    reported("type", text).means("What the condition is about.")};
 constexpr Field address[] = {reported("CACerts", text), reported("audience", text),
                              reported("name", text), reported("url", text)};
 constexpr Field status_traffic[] = {reported("configurationName", text),
@@ -346,46 +338,63 @@ constexpr Field status_traffic[] = {reported("configurationName", text),
                                     reported("url", text)};
 constexpr Field container_status[] = {reported("imageDigest", text), reported("name", text)};
 
-constexpr Field service_status[] = {reported("address", object, address),
-                                    reported("annotations", text_map),
-                                    reported("conditions", object_list, condition),
-                                    reported("latestCreatedRevisionName", text),
-                                    reported("latestReadyRevisionName", text),
-                                    reported("observedGeneration", int64),
-                                    reported("traffic", object_list, status_traffic),
-                                    reported("url", text)};
-constexpr Field configuration_status[] = {
-    reported("annotations", text_map), reported("conditions", object_list, condition),
-    reported("latestCreatedRevisionName", text), reported("latestReadyRevisionName", text),
-    reported("observedGeneration", int64)};
-constexpr Field revision_status[] = {
-    reported("actualReplicas", int32),
+constexpr Field service_status[] = {
+    reported("address", object, address).means("The address within the cluster."),
     reported("annotations", text_map),
-    reported("conditions", object_list, condition),
-    reported("containerStatuses", object_list, container_status),
-    reported("desiredReplicas", int32),
+    reported("conditions", object_list, condition)
+        .means("Whether it is as it should be, and if not why."),
+    reported("latestCreatedRevisionName", text).means("The Revision that was made last."),
+    reported("latestReadyRevisionName", text).means("The last one that became ready."),
+    reported("observedGeneration", int64)
+        .means("The generation of the spec that the status speaks of."),
+    reported("traffic", object_list, status_traffic).means("How requests are split now."),
+    reported("url", text).means("The address that is called from outside.")};
+constexpr Field configuration_status[] = {
+    reported("annotations", text_map),
+    reported("conditions", object_list, condition)
+        .means("Whether it is as it should be, and if not why."),
+    reported("latestCreatedRevisionName", text).means("The Revision that was made last."),
+    reported("latestReadyRevisionName", text).means("The last one that became ready."),
+    reported("observedGeneration", int64)
+        .means("The generation of the spec that the status speaks of.")};
+constexpr Field revision_status[] = {
+    reported("actualReplicas", int32).means("How many instances run."),
+    reported("annotations", text_map),
+    reported("conditions", object_list, condition)
+        .means("Whether it is as it should be, and if not why."),
+    reported("containerStatuses", object_list, container_status)
+        .means("The images by their digests."),
+    reported("desiredReplicas", int32).means("How many instances should run."),
     reported("initContainerStatuses", object_list, container_status),
     reported("logUrl", text),
-    reported("observedGeneration", int64)};
-constexpr Field route_status[] = {reported("address", object, address),
-                                  reported("annotations", text_map),
-                                  reported("conditions", object_list, condition),
-                                  reported("observedGeneration", int64),
-                                  reported("traffic", object_list, status_traffic),
-                                  reported("url", text)};
+    reported("observedGeneration", int64)
+        .means("The generation of the spec that the status speaks of.")};
+constexpr Field route_status[] = {
+    reported("address", object, address).means("The address within the cluster."),
+    reported("annotations", text_map),
+    reported("conditions", object_list, condition)
+        .means("Whether it is as it should be, and if not why."),
+    reported("observedGeneration", int64)
+        .means("The generation of the spec that the status speaks of."),
+    reported("traffic", object_list, status_traffic).means("How requests are split now."),
+    reported("url", text).means("The address that is called from outside.")};
 
-constexpr Field service_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
-    works("spec", object, service_spec), reported("status", object, service_status)};
+constexpr Field service_document[] = {works("apiVersion", text), works("kind", text),
+                                      works("metadata", object, metadata_fields),
+                                      works("spec", object, service_spec).means("What is wanted."),
+                                      reported("status", object, service_status).means("What is.")};
 constexpr Field configuration_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
-    works("spec", object, configuration_spec), reported("status", object, configuration_status)};
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata_fields),
+    works("spec", object, configuration_spec).means("What is wanted."),
+    reported("status", object, configuration_status).means("What is.")};
 constexpr Field revision_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
-    works("spec", object, revision_spec), reported("status", object, revision_status)};
-constexpr Field route_document[] = {
-    works("apiVersion", text), works("kind", text), works("metadata", object, metadata),
-    works("spec", object, route_spec), reported("status", object, route_status)};
+    works("apiVersion", text), works("kind", text), works("metadata", object, metadata_fields),
+    works("spec", object, revision_spec).means("What is wanted."),
+    reported("status", object, revision_status).means("What is.")};
+constexpr Field route_document[] = {works("apiVersion", text), works("kind", text),
+                                    works("metadata", object, metadata_fields),
+                                    works("spec", object, route_spec).means("What is wanted."),
+                                    reported("status", object, route_status).means("What is.")};
 
 using Visitor = std::function<void(std::string_view, const ResolvedField&)>;
 
@@ -419,7 +428,7 @@ std::span<const Field> fields_of(KindId kind) {
         case KindId::route:
             return route_document;
         default:
-            return {};
+            return core_fields_of(kind);
     }
 }
 

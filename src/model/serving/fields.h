@@ -1,6 +1,7 @@
-// Every field of the four Serving kinds, and what this version does with it. The shape of documents
-// is checked against this table, fields without effect are refused or warned of from it, and a
-// conformance test walks it: a field that gains an effect changes its row here and nowhere else.
+// Every field of the kinds that users write (those of core kinds are in object/core_fields.cc), and
+// what this version does with it. The shape of documents is checked against this table, fields
+// without effect are refused or warned of from it, and a conformance test walks it: a field that
+// gains an effect changes its row here and nowhere else.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +50,23 @@ struct Field {
     bool required = false;
     // The member that tells elements of a list apart, when there may be only one of each.
     std::string_view list_key = {};
-};
+    // The members, separated by '|', by which elements are found again when two documents are
+    // merged; "name=a" gives what stands for one that is not said, and "*" is the element itself.
+    // A list without is owned and replaced whole.
+    std::string_view merge_keys = {};
+    // What it is, in one sentence for `kubectl explain`; may be empty.
+    std::string_view meaning = {};
 
-// The fields of a whole document of a Serving kind; empty for other kinds.
+    // The same row with that sentence.
+    constexpr Field means(std::string_view sentence) const;
+};
+constexpr Field Field::means(std::string_view sentence) const {
+    Field out = *this;
+    out.meaning = sentence;
+    return out;
+}
+
+// The fields of a whole document of a kind that users write; empty for views.
 std::span<const Field> fields_of(KindId kind);
 
 // Visits every field, parents first. `path` is "spec.template.spec.containers[].env[].name";
