@@ -22,6 +22,8 @@ link::InstanceState wire_state(State state) {
             return link::InstanceState::ready;
         case State::draining:
             return link::InstanceState::draining;
+        case State::frozen:
+            return link::InstanceState::frozen;
         case State::stopping:
             break;
     }
@@ -43,6 +45,7 @@ Agent::Agent(host::Host& host, host::Launcher& launcher, Reports& reports, Optio
       logs_(host.disk, options_.data_directory + "/logs", options_.logs),
       ports_(options_.port_first, options_.port_last,
              any_port(host.random, options_.port_first, options_.port_last)),
+      eviction_(options_.frozen_bytes_max),
       empty_(host.loop),
       tasks_(host.loop, 16 + tasks_per_instance * options_.instances_max) {
     options_.policy.secrets.push_back(options_.data_directory);
@@ -185,6 +188,9 @@ void Agent::settle(Revision& revision) {
         wanted.instances_max = revision.wanted->instances_max;
         wanted.container_concurrency = revision.wanted->container_concurrency;
         wanted.grace = revision.wanted->spec.grace;
+        if (launcher_.capabilities().cgroup_freezer) {
+            wanted.keep_frozen = revision.wanted->spec.keep_frozen;
+        }
     }
     std::uint32_t waits = revision.wanted ? waiting(revision) : 0;
     if (is_ending_) {
@@ -211,11 +217,17 @@ void Agent::settle(Revision& revision) {
     for (const auto& name : plan.drain) {
         drain(*find(name));
     }
+    for (const auto& name : plan.freeze) {
+        freeze(*find(name));
+    }
+    for (const auto& name : plan.thaw) {
+        thaw(*find(name), waits > 0 ? revision.first_wake : now);
+    }
     for (std::uint32_t i = 0; i < plan.start; ++i) {
         const char* cause = revision.failures > 0 ? "replace" : waits > 0 ? "wake" : "scale";
         start_one(revision, cause, waits > 0 ? revision.first_wake : now);
     }
-    if (plan.start > 0 || !plan.drain.empty() || !plan.stop.empty()) {
+    if (plan.start > 0 || !plan.drain.empty() || !plan.stop.empty() || !plan.freeze.empty()) {
         publish(revision);
     }
     if (plan.again == base::Instant::never()) {
@@ -231,7 +243,8 @@ void Agent::settle(Revision& revision) {
 void Agent::publish(Revision& revision) {
     link::RevisionEndpoints endpoints{.revision = revision.name, .endpoints = {}};
     for (const auto& [id, instance] : revision.instances) {
-        if (instance->view.health == InstanceView::Health::good) {
+        if (instance->view.health == InstanceView::Health::good &&
+            instance->view.state != State::frozen) {
             endpoints.endpoints.push_back(
                 {instance->name, instance->note.address, wire_state(instance->view.state)});
         }
@@ -295,6 +308,7 @@ void Agent::drain(Instance& instance) {
 }
 
 void Agent::stop(Instance& instance) {
+    eviction_.forget(instance.name);
     instance.view.state = State::stopping;
     instance.view.stopping_since = host_.loop.now();
     instance.is_stop_asked = true;
@@ -318,6 +332,8 @@ async::Task<void> Agent::send_signal(std::string name) {
     constexpr int sigterm = 15;
     // not_found: it has ended, and its end is on the way here.
     (void)co_await launcher_.signal(name, sigterm);
+    // The frozen hear nothing before they run again. Sent first, so that nothing else runs before.
+    move_freezer(name);
 }
 
 async::Task<void> Agent::send_kill(std::string name) {
@@ -383,6 +399,7 @@ void Agent::failed_launch(Instance& instance, const base::Error& why) {
 }
 
 void Agent::remove(Instance& instance) {
+    eviction_.forget(instance.name);
     Revision& revision = revision_of(instance.note.revision);
     if (instance.note.port != 0) {
         ports_.give_back(instance.note.port);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/decider.h"
+#include "agent/eviction.h"
 #include "agent/log_store.h"
 #include "agent/note.h"
 #include "agent/ports.h"
@@ -41,6 +42,7 @@ struct Options {
     std::uint16_t port_first = 20'000;
     std::uint16_t port_last = 29'999;
     std::uint32_t instances_max = 2000;
+    std::uint64_t frozen_bytes_max = 512ULL << 20;  // of all frozen instances together
     base::Duration launch_timeout = std::chrono::seconds(30);
     // A woken instance is not stopped for a wanted number before this has passed since it was
     // ready: twice the autoscaler's interval of 2 s, and time for its decision to arrive.
@@ -100,6 +102,11 @@ private:
     void start_one(Revision& revision, std::string cause, base::Instant began);
     void adopt(const host::KnownInstance& known);
     void drain(Instance& instance);
+    void freeze(Instance& instance);
+    void thaw(Instance& instance, base::Instant began);
+    void thawed(Instance& instance);
+    void start_probes(Instance& instance);
+    void move_freezer(const std::string& name);
     void stop(Instance& instance);
     void kill(Instance& instance);
     void became_ready(Instance& instance);
@@ -117,6 +124,8 @@ private:
     async::Task<void> say_if_not_listening(std::string name);
     async::Task<void> probe_liveness(std::string name, link::ProbeSpec probe);
     async::Task<void> probe_readiness(std::string name, link::ProbeSpec probe);
+    async::Task<void> follow_freezer(std::string name);
+    async::Task<void> weigh(std::string name);
     async::Task<void> send_signal(std::string name);
     async::Task<void> send_kill(std::string name);
     async::Task<void> forget(std::string name);
@@ -130,6 +139,7 @@ private:
     sandbox::HostRoot root_;
     LogStore logs_;
     Ports ports_;
+    Eviction eviction_;
     std::map<std::string, std::unique_ptr<Revision>> revisions_;
     std::map<std::string, std::unique_ptr<Instance>> instances_;
     std::set<std::uint64_t> proxies_;

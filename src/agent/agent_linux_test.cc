@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "agent/agent.h"
@@ -161,6 +162,11 @@ protected:
         const auto found = std::ranges::find(said_.reports.rbegin(), said_.reports.rend(), reason,
                                              &link::InstanceReport::reason);
         return found == said_.reports.rend() ? nullptr : &*found;
+    }
+    std::optional<InstanceState> last_state(const std::string& instance) {
+        const auto found = std::ranges::find(said_.reports.rbegin(), said_.reports.rend(), instance,
+                                             &link::InstanceReport::instance);
+        return found == said_.reports.rend() ? std::nullopt : std::optional(found->state);
     }
     std::int32_t pid_of(const std::string& instance) {
         for (const auto& report : said_.reports) {
@@ -370,6 +376,67 @@ TEST_F(AgentLinux, ASickInstanceIsReplaced) {
     EXPECT_NE(last("ProbeFailed")->message.find("answered 500 to GET /sick"), std::string::npos)
         << last("ProbeFailed")->message;
     ASSERT_TRUE(wait([&] { return said_.starts.size() >= 2; }));
+}
+
+// The program itself is frozen, not only out of rotation.
+bool burns_no_time(std::int32_t pid) {
+    const auto used = [pid] {
+        std::ifstream file("/proc/" + std::to_string(pid) + "/schedstat");
+        std::uint64_t ns = 0;
+        file >> ns;
+        return ns;
+    };
+    const auto before = used();
+    ::usleep(50'000);
+    return used() == before;
+}
+
+TEST_F(AgentLinux, AnIdleInstanceIsFrozenAndThawedByTheNextRequest) {
+    auto wanted = revision(link::InstanceSpec::Listen::unix_socket, 1);
+    wanted.spec.keep_frozen = 1min;
+    want(wanted);
+    ASSERT_TRUE(wait([&] { return ready().size() == 1; }));
+    const auto before = ready().front();
+    const std::int32_t pid = pid_of(before.instance);
+
+    wanted.instances = 0;
+    want(wanted);
+    ASSERT_TRUE(wait([&] { return last_state(before.instance) == InstanceState::frozen; }));
+    EXPECT_TRUE(said_.latest["default/shop-00001"].endpoints.empty()) << "no replica";
+    EXPECT_EQ(::kill(pid, 0), 0);
+    EXPECT_TRUE(wait([&] { return burns_no_time(pid); }));
+
+    agent_->proxy_here(1);
+    agent_->wake(1, {.revision = "default/shop-00001", .waiting = 1});
+    ASSERT_TRUE(wait([&] { return ready().size() == 1; }));
+    EXPECT_EQ(ready().front().instance, before.instance);
+    EXPECT_TRUE(get(before, "/"));
+    ASSERT_EQ(said_.starts.size(), 2U);
+    EXPECT_EQ(said_.starts.back().cause, "thaw");
+    EXPECT_EQ(said_.starts.back().stages.back().name, "thaw");
+}
+
+TEST_F(AgentLinux, AFrozenInstanceIsAdoptedFrozenAndHearsSigtermWhenItEnds) {
+    auto wanted = revision(link::InstanceSpec::Listen::unix_socket, 1);
+    wanted.spec.keep_frozen = 1min;
+    want(wanted);
+    ASSERT_TRUE(wait([&] { return ready().size() == 1; }));
+    const auto before = ready().front();
+    wanted.instances = 0;
+    want(wanted);
+    ASSERT_TRUE(wait([&] { return last_state(before.instance) == InstanceState::frozen; }));
+    take_down();
+    said_ = {};
+    bring_up();
+    want(wanted);
+    wait([] { return false; }, 100ms);
+    EXPECT_EQ(agent_->instance_count(), 1U);
+    EXPECT_TRUE(said_.latest["default/shop-00001"].endpoints.empty());
+
+    wanted.spec.keep_frozen = {};
+    want(wanted);
+    ASSERT_TRUE(wait([&] { return agent_->instance_count() == 0; }));
+    EXPECT_NE(agent_->logs().read(before.instance, {}).value_or("").find("bye"), std::string::npos);
 }
 
 }  // namespace

@@ -128,6 +128,11 @@ void Agent::adopt(const host::KnownInstance& known) {
                      .state = State::starting,
                      .started = now,
                      .lease_until = now + options_.lease};
+    if (known.is_frozen) {
+        instance.view.state = State::frozen;
+        instance.view.frozen_since = now;
+        instance.is_frozen = instance.was_ready = true;
+    }
     if (note->port != 0) {
         ports_.hold(note->port);
     }
@@ -139,7 +144,7 @@ void Agent::adopt(const host::KnownInstance& known) {
         return;
     }
     publish(revision);
-    (void)tasks_.spawn(await_ready(known.instance));
+    (void)tasks_.spawn(known.is_frozen ? weigh(known.instance) : await_ready(known.instance));
 }
 
 async::Task<void> Agent::watch() {
@@ -385,6 +390,7 @@ void Agent::became_ready(Instance& instance) {
     Revision& revision = revision_of(instance.note.revision);
     const bool first = !instance.was_ready;
     instance.view.state = State::ready;
+    instance.view.idle = InstanceView::Idle::freeze;
     instance.was_ready = true;
     instance.ready_at = now;
     instance.reason = {};
@@ -396,8 +402,9 @@ void Agent::became_ready(Instance& instance) {
                                             : waiting.count;
             waiting.count -= std::min(waiting.count, taken);
         }
-        instance.view.lease_until =
-            instance.cause == "wake" ? now + options_.lease : base::Instant{};
+        instance.view.lease_until = instance.cause == "wake" || instance.cause == "thaw"
+                                        ? now + options_.lease
+                                        : base::Instant{};
     }
     publish(revision);
     report(instance, link::InstanceState::ready, nullptr);
@@ -405,32 +412,48 @@ void Agent::became_ready(Instance& instance) {
         const auto& last = instance.stages.back();
         const base::Duration at = last.at + last.took;
         instance.stages.push_back({"listen", at, now - instance.began - at});
+        instance.start_took = now - instance.began;
+    }
+    const bool thawed = instance.cause == "thaw" && !instance.stages.empty();
+    if ((first && instance.cause != "adopt" && !instance.stages.empty()) || thawed) {
         reports_.cold_start({.instance = instance.name,
                              .revision = revision.name,
                              .began = host_.clock.wall_now() + -(now - instance.began),
                              .cause = instance.cause,
                              .stages = instance.stages});
+        instance.stages.clear();
     }
-    if (first && revision.wanted) {
-        const auto& spec = revision.wanted->spec;
-        if (spec.liveness) {
-            (void)tasks_.spawn(probe_liveness(instance.name, *spec.liveness));
-        }
-        if (spec.readiness.period > base::Duration{}) {
-            (void)tasks_.spawn(probe_readiness(instance.name, spec.readiness));
-        }
+    if (first || thawed) {
+        start_probes(instance);
     }
     settle_soon(revision.name);
+}
+
+void Agent::start_probes(Instance& instance) {
+    const auto& wanted = revision_of(instance.note.revision).wanted;
+    if (!wanted) {
+        return;
+    }
+    if (wanted->spec.liveness) {
+        (void)tasks_.spawn(probe_liveness(instance.name, *wanted->spec.liveness));
+    }
+    if (wanted->spec.readiness.period > base::Duration{}) {
+        (void)tasks_.spawn(probe_readiness(instance.name, wanted->spec.readiness));
+    }
 }
 
 async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe) {
     const base::Duration period =
         probe.period > base::Duration{} ? probe.period : std::chrono::seconds(10);
     std::uint32_t failures = 0;
+    const std::uint32_t round = find(name)->probing;
+    const auto is_over = [&](const Instance* at) {
+        return at == nullptr || at->view.state == State::stopping || at->probing != round;
+    };
     for (;;) {
         co_await async::sleep_for(host_.loop, period);
         Instance* instance = find(name);
-        if (instance == nullptr || instance->view.state == State::stopping) {
+        if (is_over(instance)) {
             co_return;
         }
         const host::Address address = instance->address;
@@ -438,7 +461,7 @@ async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe)
             co_await probe_once(host_, address, probe, host_.loop.now() + probe.timeout);
         failures = alive ? 0 : failures + 1;
         instance = find(name);
-        if (instance == nullptr || instance->view.state == State::stopping) {
+        if (is_over(instance)) {
             co_return;
         }
         if (failures >= std::max(probe.failure_threshold, 1U)) {
@@ -455,13 +478,14 @@ async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe)
 }
 
 async::Task<void> Agent::probe_readiness(std::string name, link::ProbeSpec probe) {
+    const std::uint32_t round = find(name)->probing;
     std::uint32_t failures = 0;
     std::uint32_t successes = 0;
     for (;;) {
         co_await async::sleep_for(host_.loop, probe.period);
         Instance* instance = find(name);
-        if (instance == nullptr || instance->view.state == State::draining ||
-            instance->view.state == State::stopping) {
+        if (instance == nullptr || instance->probing != round ||
+            instance->view.state == State::draining || instance->view.state == State::stopping) {
             co_return;
         }
         const host::Address address = instance->address;
@@ -470,7 +494,7 @@ async::Task<void> Agent::probe_readiness(std::string name, link::ProbeSpec probe
         failures = ready ? 0 : failures + 1;
         successes = ready ? successes + 1 : 0;
         instance = find(name);
-        if (instance == nullptr) {
+        if (instance == nullptr || instance->probing != round) {
             co_return;
         }
         if (instance->view.state == State::ready && failures >= probe.failure_threshold) {

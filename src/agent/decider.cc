@@ -1,6 +1,7 @@
 #include "agent/decider.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace tidemill::agent {
 namespace {
@@ -33,6 +34,7 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
     std::uint32_t starting = 0;
     std::uint32_t ready = 0;
     std::vector<const InstanceView*> living;
+    std::vector<const InstanceView*> frozen;
     for (const auto& instance : running) {
         if (instance.health == InstanceView::Health::bad) {
             plan.kill.push_back(instance.instance);
@@ -49,9 +51,25 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
                 break;
             case State::draining: {
                 const base::Instant limit = instance.draining_since + options.drain_max;
-                if (instance.requests == InstanceView::Requests::none || now >= limit) {
+                if (instance.requests == InstanceView::Requests::none &&
+                    instance.idle == InstanceView::Idle::freeze &&
+                    wanted.keep_frozen > base::Duration{}) {
+                    plan.freeze.push_back(instance.instance);
+                } else if (instance.requests == InstanceView::Requests::none || now >= limit) {
                     plan.stop.push_back(instance.instance);
                 } else {
+                    ask_again(limit);
+                }
+                break;
+            }
+            case State::frozen: {
+                const base::Instant limit = instance.frozen_since + wanted.keep_frozen;
+                if (wanted.surplus == Wanted::Surplus::keep) {
+                    frozen.push_back(&instance);
+                } else if (now >= limit) {
+                    plan.stop.push_back(instance.instance);
+                } else {
+                    frozen.push_back(&instance);
                     ask_again(limit);
                 }
                 break;
@@ -73,12 +91,21 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
     std::uint32_t missing = wanted.instances > alive ? wanted.instances - alive : 0;
     missing = std::max(missing, asked_by_wake(wanted, waiting, starting, ready, options));
     missing = std::min(missing, most > alive ? most - alive : 0);
+    // Thawing is no start: it waits for no back-off. The one frozen last has most of its memory
+    // left.
+    std::ranges::sort(frozen, std::greater{}, &InstanceView::frozen_since);
+    frozen.resize(std::min<std::size_t>(frozen.size(), missing));
+    for (const InstanceView* instance : frozen) {
+        plan.thaw.push_back(instance->instance);
+    }
+    const bool anything_missing = missing > 0;
+    missing -= static_cast<std::uint32_t>(frozen.size());
     if (missing > 0 && now < start_after) {
         ask_again(start_after);
     } else {
         plan.start = std::min(missing, budget);
     }
-    if (missing == 0 && alive > wanted.instances && wanted.surplus == Wanted::Surplus::stop &&
+    if (!anything_missing && alive > wanted.instances && wanted.surplus == Wanted::Surplus::stop &&
         waiting == 0) {
         // What serves nobody yet goes first, then the youngest: the oldest has proved itself.
         std::ranges::sort(living, [](const InstanceView* a, const InstanceView* b) {

@@ -27,12 +27,15 @@ struct Wanted {
     std::uint32_t instances_max = 0;  // 0: no limit
     std::uint32_t container_concurrency = 0;
     base::Duration grace = std::chrono::seconds(300);  // SIGTERM to SIGKILL
+    // How long an idle instance is kept frozen before it is ended. 0: it is ended at once.
+    base::Duration keep_frozen{};
     // Keep: the wanted number may be out of date (no control), so nothing is stopped for it.
     enum class Surplus : std::uint8_t { stop, keep } surplus = Surplus::stop;
 };
 
 struct InstanceView {
-    enum class State : std::uint8_t { starting, ready, draining, stopping };
+    // frozen: idle, not running, counts as nothing; starting, once it is thawed, until it runs.
+    enum class State : std::uint8_t { starting, ready, draining, frozen, stopping };
     std::string instance;
     State state = State::starting;
     base::Instant started;
@@ -40,15 +43,20 @@ struct InstanceView {
     // Dead or hanging in all but name: counts as nothing and is ended at once.
     enum class Health : std::uint8_t { good, bad } health = Health::good;
     enum class Requests : std::uint8_t { may_run, none } requests = Requests::may_run;  // draining
+    // What becomes of it when nobody needs it: only what has served is worth keeping.
+    enum class Idle : std::uint8_t { end, freeze } idle = Idle::end;
     base::Instant draining_since;
+    base::Instant frozen_since;
     base::Instant stopping_since;
 };
 
 struct Plan {
     std::uint32_t start = 0;
-    std::vector<std::string> drain;  // take out of rotation
-    std::vector<std::string> stop;   // SIGTERM
-    std::vector<std::string> kill;   // SIGKILL to everything of it
+    std::vector<std::string> thaw;    // let run again, instead of starting
+    std::vector<std::string> drain;   // take out of rotation
+    std::vector<std::string> freeze;  // idle: keep, but let it not run
+    std::vector<std::string> stop;    // SIGTERM
+    std::vector<std::string> kill;    // SIGKILL to everything of it
     // When to ask again though nothing happened; never() if there is no such time.
     base::Instant again = base::Instant::never();
 

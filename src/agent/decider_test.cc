@@ -19,6 +19,7 @@ InstanceView view(const char* name, State state, base::Duration age = 100s) {
             .started = now - age,
             .lease_until = {},
             .draining_since = now - age,
+            .frozen_since = now - age,
             .stopping_since = now - age};
 }
 InstanceView leased(InstanceView of, base::Duration left) {
@@ -34,6 +35,11 @@ InstanceView quiet(InstanceView of) {
     return of;
 }
 
+InstanceView served(InstanceView of) {
+    of.idle = InstanceView::Idle::freeze;
+    return of;
+}
+
 std::string text(const Plan& plan) {
     std::string line = "start " + std::to_string(plan.start);
     const auto add = [&](const char* verb, const std::vector<std::string>& names) {
@@ -41,6 +47,8 @@ std::string text(const Plan& plan) {
             line += std::string(", ") + verb + " " + name;
         }
     };
+    add("thaw", plan.thaw);
+    add("freeze", plan.freeze);
     add("drain", plan.drain);
     add("stop", plan.stop);
     add("kill", plan.kill);
@@ -69,9 +77,64 @@ TEST(PlanInstances, Table) {
     const Wanted single{.container_concurrency = 1};
     const Wanted single_max{.instances_max = 3, .container_concurrency = 1};
     const Wanted keep{.surplus = Wanted::Surplus::keep};
+    const Wanted cold{.keep_frozen = 10min};
+    const Wanted cold_one{.instances = 1, .keep_frozen = 10min};
+    const Wanted cold_three{.instances = 3, .keep_frozen = 10min};
+    const Wanted cold_keep{.keep_frozen = 10min, .surplus = Wanted::Surplus::keep};
     const Case cases[] = {
         {"nothing wanted, nothing there", none, {}, {}, "start 0"},
         {"what is wanted is started", two, {}, {}, "start 2"},
+        {"idle, it is frozen",
+         cold,
+         {quiet(served(view("a", State::draining)))},
+         {},
+         "start 0, freeze a"},
+        {"what has not served is not worth keeping",
+         cold,
+         {quiet(view("a", State::draining))},
+         {},
+         "start 0, stop a"},
+        {"with requests it is not idle",
+         cold,
+         {served(view("a", State::draining, 0s))},
+         {},
+         "start 0, again in 10m"},
+        {"the frozen wait", cold, {view("a", State::frozen, 1min)}, {}, "start 0, again in 9m"},
+        {"frozen for long enough, it ends",
+         cold,
+         {view("a", State::frozen, 10min)},
+         {},
+         "start 0, stop a"},
+        {"a revision that keeps nothing any more",
+         none,
+         {view("a", State::frozen, 1s)},
+         {},
+         "start 0, stop a"},
+        {"without control the frozen stay",
+         cold_keep,
+         {view("a", State::frozen, 60min)},
+         {},
+         "start 0"},
+        {"thawed before anything is started, the last first",
+         cold_three,
+         {view("a", State::frozen, 2min), view("b", State::frozen, 1min)},
+         {},
+         "start 1, thaw b, thaw a, again in 8m"},
+        {"a wake thaws, back-off or not",
+         cold,
+         {view("a", State::frozen, 1min)},
+         {.waiting = 1, .start_after = now + 5s},
+         "start 0, thaw a, again in 9m"},
+        {"one is enough",
+         cold_one,
+         {view("a", State::frozen, 1min), view("b", State::frozen, 1min)},
+         {},
+         "start 0, thaw a, again in 9m"},
+        {"the frozen are no surplus",
+         cold_one,
+         {view("a", State::ready), view("b", State::frozen, 1min)},
+         {},
+         "start 0, again in 9m"},
         {"starting counts: no second start", two, {view("a", State::starting)}, {}, "start 1"},
         {"draining and stopping do not count",
          one,

@@ -20,6 +20,11 @@ struct Agent::Instance {
     bool is_stop_asked = false;  // we meant it to end
     bool is_kill_sent = false;
     bool was_ready = false;
+    bool is_frozen = false;          // as the launcher said last
+    bool is_freezer_moving = false;  // follow_freezer() is at work
+    std::uint32_t probing = 0;       // probes begun for an earlier number are over
+    std::uint32_t uses = 1;          // how often it was started or thawed
+    base::Duration start_took{};     // what a start in its place would cost
     std::uint32_t uid = 0;
     std::uint64_t memory_bytes_max = 0;
     std::int32_t pid = 0;

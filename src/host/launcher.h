@@ -143,6 +143,7 @@ struct KnownInstance {
     ProcessIdentity process;
     base::WallTime launched;
     std::uint32_t uid = 0;
+    bool is_frozen = false;
     std::optional<InstanceExit> exit;
 };
 

@@ -294,6 +294,7 @@ async::Task<Status> SimLauncher::freeze(std::string instance, Freeze wanted) {
         co_return fail(Code::not_found, "instance {}: does not run", instance);
     }
     found->frozen = wanted == Freeze::frozen;
+    found->known.is_frozen = found->frozen;
     if (!found->frozen && found->terminate_when_thawed) {
         host::InstanceExit how;
         how.signal = sig_term;

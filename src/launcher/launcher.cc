@@ -433,6 +433,7 @@ async::Task<base::Result<std::vector<host::KnownInstance>>> ProgramLauncher::sca
         known.process.start_ticks = reader.take<std::uint64_t>();
         known.launched = {reader.take<std::int64_t>()};
         known.uid = reader.take<std::uint32_t>();
+        known.is_frozen = reader.take<std::uint8_t>() != 0;
         const bool ended = reader.take<std::uint8_t>() != 0;
         const auto ending = reader.take<Ending>();
         if (!reader.at_end()) {

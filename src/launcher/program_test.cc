@@ -489,6 +489,7 @@ TEST_F(Program, InstancesOutliveTheLauncherAndAreFoundAgain) {
         reader.take<std::uint64_t>();
         reader.take<std::int64_t>();
         reader.take<std::uint32_t>();
+        EXPECT_EQ(reader.take<std::uint8_t>(), 0) << "nothing is frozen here";
         const bool ended = reader.take<std::uint8_t>() != 0;
         const auto ending = reader.take<Ending>();
         EXPECT_EQ(ended, name == "goes");

@@ -47,7 +47,7 @@ TIDEMILL_LINK_FIELDS(InstanceSpec, f("runtime", m.runtime); f("command", m.comma
                      f("cpuMilliRequest", m.cpu_milli_request); f("processesMax", m.processes_max);
                      f("runAsUser", m.run_as_user); f("grace", m.grace);
                      f("readiness", m.readiness); f("liveness", m.liveness);
-                     f("startupDeadline", m.startup_deadline);)
+                     f("startupDeadline", m.startup_deadline); f("keepFrozen", m.keep_frozen);)
 TIDEMILL_LINK_FIELDS(WantedRevision, f("revision", m.revision); f("service", m.service);
                      f("configuration", m.configuration); f("instances", m.instances);
                      f("instancesMax", m.instances_max);
@@ -116,8 +116,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> enum_names<InstanceSpec::Listen>{"unixSocket",
                                                                                   "port"};
 template <>
-inline constexpr std::array<std::string_view, 5> enum_names<InstanceState>{
-    "starting", "ready", "draining", "stopping", "ended"};
+inline constexpr std::array<std::string_view, 6> enum_names<InstanceState>{
+    "starting", "ready", "draining", "frozen", "stopping", "ended"};
 template <>
 inline constexpr std::array<std::string_view, 3> enum_names<LogRequest::Mode>{"once", "follow",
                                                                               "cancel"};

@@ -122,6 +122,7 @@ struct InstanceSpec {
     ProbeSpec readiness;
     std::optional<ProbeSpec> liveness;
     base::Duration startup_deadline = std::chrono::seconds(600);
+    base::Duration keep_frozen{};  // an idle instance is kept frozen for so long; 0: it ends
 };
 
 // How many instances of a revision should run here.
@@ -142,6 +143,7 @@ enum class InstanceState : std::uint8_t {
     starting,  // not ready yet
     ready,     // may be given requests
     draining,  // gets no new requests; stops when what runs has ended
+    frozen,    // idle and not running: no replica, and ready again as soon as it is thawed
     stopping,  // SIGTERM was sent
     ended,     // gone; `exit` says how
 };
@@ -187,7 +189,7 @@ struct ColdStart {
     std::string instance;
     std::string revision;
     base::WallTime began;
-    std::string cause;  // "wake", "scale", "replace"
+    std::string cause;  // "wake", "scale", "replace", "thaw"
     std::vector<Stage> stages;
 };
 

@@ -15,6 +15,7 @@ mesh::EndpointState state_of(link::InstanceState state) {
         case link::InstanceState::draining:
         case link::InstanceState::stopping:
             return mesh::EndpointState::draining;
+        case link::InstanceState::frozen:
         case link::InstanceState::ended:
             break;
     }

@@ -404,7 +404,10 @@ std::vector<link::InstanceReport> Fleet::instances(const std::string& revision) 
     std::vector<link::InstanceReport> result;
     if (const auto found = entries_.find(revision); found != entries_.end()) {
         for (const auto& [name, report] : found->second.reports) {
-            result.push_back(report);
+            // Kept for the next request, but no replica and no Pod.
+            if (report.state != link::InstanceState::frozen) {
+                result.push_back(report);
+            }
         }
         // The last one that failed stays to be seen, with its log, until one is ready.
         const auto& failure = found->second.failure;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "model/serving/annotations.h"
 #include "model/serving/serving.h"
 
 namespace tidemill::control {
@@ -79,6 +80,12 @@ public:
         probes();
         out_.grace = std::chrono::seconds(spec_.timeout_seconds.value_or(300));
         out_.startup_deadline = progress_deadline;
+        out_.keep_frozen = keep_frozen_default;
+        if (const auto asked =
+                model::find_annotation(revision.metadata.annotations, model::keep_frozen);
+            asked && !asked->value.empty()) {
+            TRY(out_.keep_frozen, base::parse_duration(asked->value));
+        }
         if (!container_.working_dir.empty()) {
             out_.working_directory = container_.working_dir;
         }

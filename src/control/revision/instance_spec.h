@@ -20,6 +20,12 @@ struct ImageFacts {
     link::InstanceSpec base;
 };
 
+// How long an idle instance stays frozen where tidemill.dev/keep-frozen says nothing: the time
+// within which most functions that are called at all are called again (Shahrad et al., Serverless
+// in the Wild, ATC 2020, find 10 to 20 minutes to be what clouds keep; ours costs no processor
+// meanwhile).
+inline constexpr base::Duration keep_frozen_default = std::chrono::minutes(10);
+
 // Finds the ConfigMap or Secret of a name in the revision's namespace, or null.
 using FindObject = std::function<ObjectPtr(model::KindId kind, const std::string& name)>;
 

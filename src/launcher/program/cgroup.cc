@@ -338,6 +338,22 @@ bool Cgroup::freeze(bool wanted) const {
     return false;
 }
 
+bool Cgroup::is_frozen() const {
+    char text[32];
+    if (const auto& place = home_.place(CgroupHome::freezer); place.version == 1) {
+        const auto state =
+            read_file(Path(place.directory, "/", name_, "/freezer.self_freezing").c_str(), text,
+                      sizeof(text));
+        return state.starts_with('1');
+    }
+    if (home_.core().version == 2) {
+        const auto state = read_file(
+            Path(home_.core().directory, "/", name_, "/cgroup.freeze").c_str(), text, sizeof(text));
+        return state.starts_with('1');
+    }
+    return false;
+}
+
 bool Cgroup::procs_path(Path& into) const {
     for (std::uint8_t i = 0; i <= CgroupHome::controller_count; ++i) {
         const auto& place = i == CgroupHome::controller_count

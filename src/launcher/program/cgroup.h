@@ -78,6 +78,8 @@ public:
     std::uint64_t memory_bytes() const;
     std::uint64_t cpu_usec() const;
     bool freeze(bool wanted) const;
+    // Asked to be frozen, whether or not every process has come to rest.
+    bool is_frozen() const;
     // A file that lists the processes; false if there is no group.
     bool procs_path(Path& into) const;
     // Kills all that is in it; for instances without a process namespace of their own.

@@ -340,7 +340,10 @@ private:
             writer.put(record.start_ticks);
             writer.put(record.launched_wall_ns);
             writer.put(record.uid);
-            writer.put(static_cast<std::uint8_t>(at->state == Instance::State::ended));
+            const bool ended = at->state == Instance::State::ended;
+            writer.put(
+                static_cast<std::uint8_t>(!ended && Cgroup(home_, at->name_view()).is_frozen()));
+            writer.put(static_cast<std::uint8_t>(ended));
             writer.put(at->ending);
             frame.send();
         }

@@ -44,6 +44,7 @@ constexpr AnnotationRule rules[] = {
     works(autoscaling::metric_aggregation_algorithm),
     works(rollout_duration),
     works(progress_deadline),
+    works(keep_frozen),
     works(annotation_no_gc),
     works(annotation_creator),
     works(annotation_last_modifier),

@@ -46,6 +46,9 @@ inline constexpr AnnotationName rollout_duration = {"serving.knative.dev/rollout
                                                     "serving.knative.dev/rolloutDuration"};
 inline constexpr AnnotationName progress_deadline = {"serving.knative.dev/progress-deadline"};
 
+// How long an idle instance is kept frozen before it ends, e.g. "10m"; "0s": not at all.
+inline constexpr AnnotationName keep_frozen = {"tidemill.dev/keep-frozen"};
+
 // Groups whose annotations are checked.
 inline constexpr std::string_view autoscaling_group = "autoscaling.knative.dev";
 inline constexpr std::string_view networking_group = "networking.knative.dev";

@@ -327,6 +327,7 @@ Problems validate_template_annotations(const TextMap& annotations, const Platfor
                                        const std::string& path) {
     auto out = read_autoscaling_annotations(annotations, config.autoscaler, path).problems;
     append(out, check_seconds(annotations, progress_deadline, "progress-deadline", path));
+    append(out, check_seconds(annotations, keep_frozen, "keep-frozen", path));
     for (const auto& [key, value] : annotations) {
         if (key.starts_with(networking_group) && !is_known_annotation(key)) {
             out.push_back(invalid_key_name(key, path));

@@ -1,0 +1,108 @@
+// Idle and back: freezing, thawing, and which of the frozen go when memory is short.
+#include "agent/agent.h"
+#include "agent/records.h"
+
+namespace tidemill::agent {
+namespace {
+
+using State = InstanceView::State;
+
+}  // namespace
+
+void Agent::freeze(Instance& instance) {
+    ++instance.probing;
+    instance.view.state = State::frozen;
+    instance.view.frozen_since = host_.loop.now();
+    report(instance, link::InstanceState::frozen, nullptr);
+    move_freezer(instance.name);
+}
+
+// Starting until it runs: one that is on its way is not asked for twice.
+void Agent::thaw(Instance& instance, base::Instant began) {
+    eviction_.forget(instance.name);
+    instance.view.state = State::starting;
+    instance.view.requests = InstanceView::Requests::may_run;
+    instance.view.lease_until = host_.loop.now() + options_.lease;
+    instance.is_stop_asked = false;
+    instance.drained_by.clear();
+    instance.cause = "thaw";
+    instance.began = began;
+    instance.stages.clear();
+    instance.stages.push_back({"decide", {}, host_.clock.monotonic_now() - began});
+    move_freezer(instance.name);
+}
+
+void Agent::move_freezer(const std::string& name) {
+    Instance* const instance = find(name);
+    if (instance == nullptr || instance->is_freezer_moving) {
+        return;
+    }
+    if (instance->is_frozen || instance->view.state == State::frozen) {
+        instance->is_freezer_moving = true;
+        (void)tasks_.spawn(follow_freezer(name));
+    }
+}
+
+// Brings the launcher to what the state says, however often that changes meanwhile.
+async::Task<void> Agent::follow_freezer(std::string name) {
+    for (;;) {
+        Instance* instance = find(name);
+        if (instance == nullptr) {
+            co_return;
+        }
+        const bool wish = instance->view.state == State::frozen;
+        if (wish == instance->is_frozen) {
+            instance->is_freezer_moving = false;
+            if (instance->view.state == State::starting) {
+                thawed(*instance);
+            }
+            co_return;
+        }
+        const auto moved = co_await launcher_.freeze(
+            name, wish ? host::Launcher::Freeze::frozen : host::Launcher::Freeze::thawed);
+        instance = find(name);
+        if (instance == nullptr) {
+            co_return;
+        }
+        if (moved) {
+            instance->is_frozen = wish;
+            if (wish) {
+                co_await weigh(name);
+            }
+        } else if (moved.error().code == base::Code::not_found) {
+            co_return;  // its end is on the way here
+        } else if (wish) {
+            // What cannot be frozen is ended, as it would have been without a freezer.
+            stop(*instance);
+        } else {
+            // The launcher is away, or the kernel refused: a frozen instance serves nobody.
+            co_await async::sleep_for(host_.loop, std::chrono::milliseconds(20));
+        }
+    }
+}
+
+async::Task<void> Agent::weigh(std::string name) {
+    const auto seen = co_await launcher_.inspect(name);
+    const Instance* const instance = find(name);
+    if (!seen || instance == nullptr || instance->view.state != State::frozen) {
+        co_return;
+    }
+    eviction_.add(
+        name,
+        {.bytes = seen->memory_bytes, .uses = instance->uses, .start_took = instance->start_took});
+    for (const auto& surplus : eviction_.take_surplus()) {
+        stop(*find(surplus));
+        settle_soon(find(surplus)->note.revision);
+    }
+}
+
+void Agent::thawed(Instance& instance) {
+    ++instance.uses;
+    const base::Instant now = host_.clock.monotonic_now();
+    const auto& decided = instance.stages.back();
+    const base::Duration at = decided.at + decided.took;
+    instance.stages.push_back({"thaw", at, now - instance.began - at});
+    became_ready(instance);
+}
+
+}  // namespace tidemill::agent
