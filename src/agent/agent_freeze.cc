@@ -13,7 +13,6 @@ void Agent::freeze(Instance& instance) {
     ++instance.probing;
     instance.view.state = State::frozen;
     instance.view.frozen_since = host_.loop.now();
-    report(instance, link::InstanceState::frozen, nullptr);
     move_freezer(instance.name);
 }
 
@@ -66,7 +65,8 @@ async::Task<void> Agent::follow_freezer(std::string name) {
         }
         if (moved) {
             instance->is_frozen = wish;
-            if (wish) {
+            if (wish && instance->view.state == State::frozen) {
+                report(*instance, link::InstanceState::frozen, nullptr);
                 co_await weigh(name);
             }
         } else if (moved.error().code == base::Code::not_found) {
