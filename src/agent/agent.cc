@@ -262,6 +262,12 @@ void Agent::report(const Instance& instance, link::InstanceState state,
     reports_.report(said);
 }
 
+std::optional<std::string> Agent::previous_of(const std::string& instance) const {
+    const auto found = instances_.find(instance);
+    return found == instances_.end() ? std::nullopt
+                                     : logs_.last_ended(found->second->note.revision);
+}
+
 std::vector<link::InstanceReport> Agent::all_reports() const {
     std::vector<link::InstanceReport> all;
     for (const auto& [name, instance] : instances_) {

@@ -81,6 +81,8 @@ public:
     LogStore& logs() { return logs_; }
     // True while the instance lives: its log may grow.
     bool lives(const std::string& instance) const { return instances_.contains(instance); }
+    // The last of a living instance's revision that ended and whose log is kept.
+    std::optional<std::string> previous_of(const std::string& instance) const;
     std::size_t instance_count() const { return instances_.size(); }
     // For a control that has just connected.
     std::vector<link::InstanceReport> all_reports() const;

@@ -146,6 +146,9 @@ async::Task<void> LinkService::send_log(link::Connection& connection, link::LogR
     if (request.since) {
         selection.since = base::format_rfc3339_ns(*request.since);
     }
+    if (request.which == link::LogRequest::Which::previous) {
+        request.instance = agent_->previous_of(request.instance).value_or("");
+    }
     LogStore::Follow follow = logs.at_end(request.instance);
     auto text = logs.read(request.instance, selection);
     if (!text && !agent_->lives(request.instance)) {

@@ -155,16 +155,22 @@ void LogStore::recover(const std::map<std::string, std::string>& living) {
     std::ranges::sort(found);
     for (auto& [when, name] : found) {
         // "REVISION-RANDOM": good enough to count by, and all that is known of the long gone.
-        ended_.push_back({name, name.substr(0, name.rfind('-')), Cause::asked});
+        ended_.push_back({name, name.substr(0, name.rfind('-')), Cause::asked, ""});
     }
     collect();
 }
 
 void LogStore::ended(const std::string& instance, const std::string& revision, Cause cause) {
     const auto slash = revision.find('/');
-    ended_.push_back(
-        {instance, slash == std::string::npos ? revision : revision.substr(slash + 1), cause});
+    ended_.push_back({instance, slash == std::string::npos ? revision : revision.substr(slash + 1),
+                      cause, revision});
     collect();
+}
+
+std::optional<std::string> LogStore::last_ended(const std::string& revision) const {
+    const auto found =
+        std::ranges::find(ended_.rbegin(), ended_.rend(), revision, &Ended::full_revision);
+    return found == ended_.rend() ? std::nullopt : std::optional(found->instance);
 }
 
 void LogStore::collect() {

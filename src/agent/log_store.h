@@ -32,6 +32,10 @@ public:
     // The instance's log will not grow any more; removes older ones over the limits.
     void ended(const std::string& instance, const std::string& revision, Cause cause);
 
+    // The last of `revision` ("NAMESPACE/NAME") that ended while this watched, if its log is kept:
+    // of those from before only a bare name is known, which another namespace may use too.
+    std::optional<std::string> last_ended(const std::string& revision) const;
+
     // Whole lines, oldest first. Errors: not_found.
     struct Selection {
         std::optional<std::uint64_t> tail_lines;
@@ -53,8 +57,9 @@ public:
 private:
     struct Ended {
         std::string instance;
-        std::string revision;
+        std::string revision;  // its bare name
         Cause cause;
+        std::string full_revision;  // empty: not known
     };
     std::string path(std::string_view instance, int file) const;
     // The file whose first line is older comes first; missing ones are left out.

@@ -131,6 +131,18 @@ TEST_F(Logs, OfTheLastEndedAreKeptAndTheLastCrashBesides) {
     EXPECT_TRUE(store_.read("r-4", {}));
 }
 
+TEST_F(Logs, OfTheLastEndedAreFoundByTheRevisionAndItsNamespace) {
+    put("r-0", 0, line(1, "from before"));
+    store_.recover({});
+    EXPECT_EQ(store_.last_ended("n/r"), std::nullopt) << "nobody knows whose it was";
+    store_.ended("r-1", "n/r", LogStore::Cause::asked);
+    store_.ended("r-2", "n/r", LogStore::Cause::crashed);
+    store_.ended("r-3", "other/r", LogStore::Cause::asked);
+    EXPECT_EQ(store_.last_ended("n/r"), "r-2");
+    EXPECT_EQ(store_.last_ended("other/r"), "r-3");
+    EXPECT_EQ(store_.last_ended("r"), std::nullopt);
+}
+
 TEST(Ports, AreNeverGivenTwice) {
     host_sim::SimHost machine(1);
     auto host = machine.host();

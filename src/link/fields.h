@@ -72,7 +72,7 @@ TIDEMILL_LINK_FIELDS(HeldRequest, f("revision", m.revision); f("instance", m.ins
                      f("requestId", m.request_id); f("began", m.began); f("stages", m.stages);
                      f("total", m.total);)
 TIDEMILL_LINK_FIELDS(LogRequest, f("id", m.id); f("instance", m.instance); f("mode", m.mode);
-                     f("tailLines", m.tail_lines); f("since", m.since);)
+                     f("which", m.which); f("tailLines", m.tail_lines); f("since", m.since);)
 TIDEMILL_LINK_FIELDS(LogChunk, f("id", m.id); f("lines", m.lines); f("end", m.end);)
 TIDEMILL_LINK_FIELDS(DeleteHost, f("host", m.host);)
 TIDEMILL_LINK_FIELDS(DeletePolicy, f("revision", m.revision);)
@@ -121,6 +121,9 @@ inline constexpr std::array<std::string_view, 5> enum_names<InstanceState>{
 template <>
 inline constexpr std::array<std::string_view, 3> enum_names<LogRequest::Mode>{"once", "follow",
                                                                               "cancel"};
+template <>
+inline constexpr std::array<std::string_view, 2> enum_names<LogRequest::Which>{"current",
+                                                                               "previous"};
 template <>
 inline constexpr std::array<std::string_view, 3> enum_names<LogChunk::End>{"more", "done",
                                                                            "notFound"};

@@ -236,6 +236,9 @@ struct LogRequest {
     std::uint64_t id = 0;  // chunks carry it
     std::string instance;
     enum class Mode : std::uint8_t { once, follow, cancel } mode = Mode::once;
+    // Of the instance itself, which lives or has ended; or of the last of the same revision that
+    // ended, while this one lives: what it came in place of, perhaps.
+    enum class Which : std::uint8_t { current, previous } which = Which::current;
     std::optional<std::uint64_t> tail_lines;
     std::optional<base::WallTime> since;
 };

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -243,6 +244,19 @@ class Kubectl:
             process.wait(10)
             reader.join(5)
             process.stdout.close()
+        refused = self.k("logs", "--previous", pods[0], check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("none has ended", refused.stderr)
+        (instance,) = self.platform.instances(f"{name}-00001").values()
+        os.kill(instance, signal.SIGKILL)
+
+        def replaced():
+            there = self.k("get", "pods", "-l", selector, "-o", "name").stdout.split()
+            return there if len(there) == 1 and there != pods else None
+
+        (pod,) = wait_until(replaced, 10, "another pod")
+        self.assertNotIn("to-kubectl", self.k("logs", pod).stdout)
+        self.assertIn("to-kubectl", self.k("logs", "--previous", pod).stdout)
 
     def test_mistakes_in_the_words_of_kubernetes(self):
         image = self.image()

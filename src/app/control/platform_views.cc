@@ -90,10 +90,21 @@ async::Task<base::Result<std::unique_ptr<api::LogStream>>> PlatformViews::logs(
         pod->second->metadata.annotations.at(std::string(control::instance_annotation));
     request.mode = query.mode == api::LogQuery::Mode::follow ? link::LogRequest::Mode::follow
                                                              : link::LogRequest::Mode::once;
+    const bool wants_previous = query.which == api::LogQuery::Which::previous;
+    request.which =
+        wants_previous ? link::LogRequest::Which::previous : link::LogRequest::Which::current;
     request.tail_lines = query.tail_lines;
     request.since = query.since;
     auto log = std::make_unique<RelayedLog>(logs_, std::move(request));
-    CO_CHECK_OK(co_await log->found());
+    if (auto found = co_await log->found(); !found) {
+        if (wants_previous && found.error().code == base::Code::not_found) {
+            co_return base::fail(base::Code::not_found,
+                                 "no earlier instance of the revision of pod {} has a log that is "
+                                 "kept: none has ended, or not since the agent was started",
+                                 query.pod);
+        }
+        co_return std::unexpected(std::move(found).error());
+    }
     co_return std::unique_ptr<api::LogStream>(std::move(log));
 }
 
