@@ -2,11 +2,13 @@
 import os
 import shutil
 import signal
+import threading
 import time
 import unittest
 from pathlib import Path
 
 from clients import ContinuousClient
+from fixed import SECOND
 from harness import Platform, wait_until
 from test_request import Case, alive
 
@@ -125,6 +127,73 @@ class Leftovers(Case):
         self.ok(self.host)
         self.assertEqual(self.platform.stop(), 0)
         self.assertEqual(self.left(), [])
+
+
+class Hangs(Case):
+    """A process that lives and does nothing is told from a busy one by its declared probe alone."""
+
+    @classmethod
+    def define(cls, routes):
+        cls.watched = routes.behaviour("watched", instances=1, most=1, liveness={
+            "kind": "http", "path": "/", "period": SECOND, "timeout": SECOND, "failureThreshold": 1})
+
+    def test_a_declared_liveness_probe_replaces_it(self):
+        before = self.ok(self.watched, "/who")
+        began = time.monotonic()
+        hung = []
+        thread = threading.Thread(target=lambda: hung.append(self.platform.request(self.watched, "/hang", method="POST",
+                                                                                   body=b"")))
+        thread.start()
+        time.sleep(0.2)
+        # Sent to the one that hangs, and again to its replacement.
+        after = self.ok(self.watched, "/who", seconds=10)
+        took = time.monotonic() - began
+        thread.join(10)
+        self.assertNotEqual(after, before)
+        # A period until it is asked, a timeout until that has failed, and less than a second for the rest.
+        self.assertLess(took, 1 + 1 + 1)
+        self.assertEqual((hung[0][0], hung[0][1].get("X-Tidemill-Reason")), (502, "TM-206"))
+
+
+class InstanceLogs(Case):
+    LIMIT = 16 << 20
+
+    @classmethod
+    def define(cls, routes):
+        cls.loud = routes.behaviour("loud", instances=1, most=1)
+
+    def test_a_flood_stays_within_its_limit_and_keeps_the_end(self):
+        self.ok(self.loud)
+        (name,) = self.platform.instances("loud-00001")
+        folder = self.platform.data / "logs" / name
+        ended, most = threading.Event(), [0]
+
+        def size():
+            return sum(path.stat().st_size for path in folder.iterdir())
+
+        def watch():
+            while not ended.wait(0.01):
+                most[0] = max(most[0], size())
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            self.assertEqual(self.ok(self.loud, "/flood?mb=100", seconds=120), b"flooded\n")
+        finally:
+            ended.set()
+            thread.join(10)
+        self.assertLessEqual(max(most[0], size()), self.LIMIT)
+        self.assertGreater(size(), self.LIMIT // 4, "what fits is kept")
+
+        def text():
+            return "".join(path.read_text() for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime))
+
+        wait_until(lambda: text().endswith("F after the flood\n"), 5, "the last line is kept")
+        # After its death too.
+        os.kill(self.platform.instances("loud-00001")[name], signal.SIGKILL)
+        self.ok(self.loud)
+        wait_until(lambda: name not in self.platform.instances("loud-00001"), 5, "it is gone")
+        self.assertTrue(text().endswith("F after the flood\n"))
 
 
 def comm(pid):

@@ -181,6 +181,19 @@ class Handler(BaseHTTPRequestHandler):
         self.answer("stopping\n")
         os.kill(os.getpid(), signal.SIGSTOP)
 
+    def on_flood(self, query):
+        """So many MiB of lines, as fast as they are taken."""
+        block = b"".join(b"flood %08d %s\n" % (number, b"x" * 84) for number in range(10486))
+        for _ in range(int(query["mb"])):
+            sys.stdout.buffer.write(block)
+        print("after the flood", flush=True)
+        self.answer("flooded\n")
+
+    def on_hang(self, _):
+        """Every thread waits for the one that sleeps with the interpreter's lock."""
+        import ctypes
+        ctypes.PyDLL(None).sleep(3600)
+
     def on_eat(self, query):
         kept.append(bytearray(os.urandom(1 << 20)) * int(query["mb"]))
         self.answer("ate\n")
