@@ -40,6 +40,20 @@ def wait_until(check, seconds, what):
         time.sleep(0.02)
 
 
+def is_frozen(groups):
+    """Whether a process whose /proc/PID/cgroup says `groups` is kept from running."""
+    for line in groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        for mount, file in ((f"/sys/fs/cgroup/{controllers}", "freezer.self_freezing"),
+                            ("/sys/fs/cgroup", "cgroup.freeze"), ("/sys/fs/cgroup/unified", "cgroup.freeze")):
+            try:
+                if Path(f"{mount}{path}/{file}").read_text().startswith("1"):
+                    return True
+            except OSError:
+                pass
+    return False
+
+
 class Platform:
     """One `tidemill up`. Use as a context manager."""
 
@@ -149,8 +163,9 @@ class Platform:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.role_pid(role) not in (None, pid), 10, f"role {role} runs again")
 
-    def instances(self, revision=None):
-        """What runs: {instance: process id of its program}, found by the control groups of this DATA."""
+    def instances(self, revision=None, frozen=False):
+        """What runs (or what is frozen): {instance: process id of its program}, found by the control groups
+        of this DATA."""
         found = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -162,6 +177,8 @@ class Platform:
                 if match is None or "memfd:" in os.readlink(entry / "exe"):
                     continue
             except OSError:
+                continue
+            if is_frozen(groups) != frozen:
                 continue
             name, pid = match.group(1), int(entry.name)
             if revision is None or name.startswith(revision + "-"):

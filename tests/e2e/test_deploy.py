@@ -116,6 +116,21 @@ class Examples(ApiCase):
             self.assertEqual(self.platform.request(self.host(name), path)[0], 200)
             self.assertTrue(self.platform.instances(f"{name}-00001"))
 
+    def test_zz_an_idle_instance_is_frozen_no_replica_and_thawed_with_its_state(self):
+        name = "counting"
+        folder = self.folder(name, {"handler.py": "count = 0\n\n\ndef handle(request, context):\n"
+                                                  "    global count\n    count += 1\n    return str(count)\n"})
+        self.deploy(folder, name, "--window", "6s")
+        revision = f"{name}-00001"
+        self.assertEqual(self.platform.request(self.host(name), "/")[2], b"1")
+        wait_until(lambda: self.platform.instances(revision, frozen=True), 60, "it is frozen")
+        before = self.platform.instances(revision, frozen=True)
+        self.assertEqual(self.api.call("GET", "/api/v1/namespaces/default/pods?labelSelector="
+                                       f"serving.knative.dev/revision={revision}")[1]["items"], [], "no Pod")
+        self.assertEqual(self.platform.request(self.host(name), "/")[2], b"2", "the same instance, its memory kept")
+        self.assertEqual(self.platform.instances(revision), before)
+        self.assertIn(": thaw", self.tidemill("explain", name).stdout)
+
     def test_zzz_cold_start_waterfall_sums_to_what_the_client_saw(self):
         name = "waterfall"
         self.example("hello-python", name)
