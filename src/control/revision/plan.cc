@@ -195,18 +195,23 @@ std::optional<RememberedScale> remembered_scale(const Object& revision) {
     return past;
 }
 
-Reachability reachability_of(const Object& revision, std::int32_t wanted, std::int32_t ready) {
+Standing standing_of(const Object& revision) {
     const auto conditions = conditions_of(revision);
-    const bool broken = model::is_false(conditions, resources_available) ||
-                        model::is_false(conditions, container_healthy);
-    if (broken && wanted > 0 && ready == 0) {
-        return Reachability::unreachable;
-    }
+    Standing standing;
+    standing.is_broken = model::is_false(conditions, resources_available) ||
+                         model::is_false(conditions, container_healthy);
     const auto state = text_of(revision.metadata.labels, serving::routing_state);
     if (state == "active") {
-        return Reachability::reachable;
+        standing.routed = Reachability::reachable;
+    } else if (state == "reserve") {
+        standing.routed = Reachability::unreachable;
     }
-    return state == "reserve" ? Reachability::unreachable : Reachability::unknown;
+    return standing;
+}
+
+Reachability reachability_of(const Standing& standing, std::int32_t wanted, std::int32_t ready) {
+    return standing.is_broken && wanted > 0 && ready == 0 ? Reachability::unreachable
+                                                          : standing.routed;
 }
 
 }  // namespace tidemill::control
