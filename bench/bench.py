@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
+from api_rows import bench_api  # noqa: E402
 from harness import Platform, parse_metrics, wait_until  # noqa: E402
 
 BUILD = ROOT / "build/release"
@@ -380,27 +381,44 @@ def bench_idle():
         row("idle.cpu", "%", (sum(map(cpu_seconds, own)) - before) / (time.monotonic() - began) * 100)
 
 
+def ready_services(platform):
+    items = json.loads(platform.run("get", "ksvc", "-o", "json", seconds=300).stdout)["items"]
+    return sum(any(c["type"] == "Ready" and c["status"] == "True"
+                   for c in item.get("status", {}).get("conditions", [])) for item in items)
+
+
+def apply_many(platform, image, count, initial_scale, pause):
+    """Seconds until so many new services are Ready. They are counted every `pause` seconds: to list them costs."""
+    began = time.monotonic()
+    apply(platform, [service(f"many-{n}", image, {"autoscaling.knative.dev/initial-scale": str(initial_scale)})
+                     for n in range(count)])
+    while ready_services(platform) < count + 1:
+        assert time.monotonic() < began + 600, f"{count} services are ready"
+        time.sleep(pause)
+    return time.monotonic() - began
+
+
 def bench_scale():
     say("scale: 1,000 services applied with initial-scale 0")
     with Platform() as platform, tempfile.TemporaryDirectory() as directory:
         _, image, _ = deploy(platform, native_folder(directory), "first")
-        own = platform_processes(platform)
-        before = sum(map(pss_kib, own))
-        names = [f"many-{n}" for n in range(1000)]
-        began = time.monotonic()
-        apply(platform, [service(name, image, {"autoscaling.knative.dev/initial-scale": "0"})
-                         for name in names])
-
-        def all_ready():
-            items = json.loads(platform.run("get", "ksvc", "-o", "json").stdout)["items"]
-            ready = sum(any(c["type"] == "Ready" and c["status"] == "True"
-                            for c in item.get("status", {}).get("conditions", [])) for item in items)
-            return ready >= 1001
-
-        wait_until(all_ready, 300, "1,000 services are ready")
-        row("scale.services.ready", "ms each", (time.monotonic() - began))
+        before = sum(map(pss_kib, platform_processes(platform)))
+        row("scale.services.ready", "ms each", apply_many(platform, image, 1000, 0, 0.2))
         row("scale.services.memory", "KB each",
             (sum(map(pss_kib, platform_processes(platform))) - before) / 1000)
+
+
+def bench_control():
+    say("control: 1,000 services with an instance each, then 10,000 at zero")
+    with Platform() as platform, tempfile.TemporaryDirectory() as directory:
+        _, image, _ = deploy(platform, native_folder(directory), "first")
+        row("control.ready", "s", apply_many(platform, image, 1000, 1, 0.2))
+    with Platform() as platform, tempfile.TemporaryDirectory() as directory:
+        _, image, _ = deploy(platform, native_folder(directory), "first")
+        row("control.services.ready", "s", apply_many(platform, image, 10_000, 0, 5))
+        time.sleep(40)  # until what the burst left free is given back
+        row("control.services.memory", "MB", sum(map(pss_kib, platform_processes(platform))) / 1024)
+        row("control.services.cold", "ms", cold_request(platform, "many-5000.default.localhost"))
 
 
 def bench_deploy(platform):
@@ -461,6 +479,11 @@ def main():
         bench_idle()
     if on("scale"):
         bench_scale()
+    if on("control"):
+        bench_control()
+    if on("api"):
+        with Platform() as platform:
+            bench_api(platform, row, say, quantile, free_port)
     say(f"written: {output.relative_to(ROOT)}")
 
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "model/serving/reasons.h"
+
 namespace tidemill::control {
 
 std::string_view text_of(const model::TextMap& map, std::string_view key) {
@@ -57,11 +59,11 @@ bool is_observed(const model::Object& object) {
 }
 
 bool is_ready(const model::Object& object) {
-    return is_observed(object) && model::is_true(conditions_of(object), "Ready");
+    return is_observed(object) && model::is_true(conditions_of(object), model::condition_ready);
 }
 
 bool is_failed(const model::Object& object) {
-    return is_observed(object) && model::is_false(conditions_of(object), "Ready");
+    return is_observed(object) && model::is_false(conditions_of(object), model::condition_ready);
 }
 
 bool is_controlled_by(const model::Object& object, const model::Object& owner) {

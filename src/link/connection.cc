@@ -151,12 +151,12 @@ std::string Connection::next_batch() {
         bytes += encode(Begin{table->version_, mode});
         if (!followed.whole_sent) {
             for (const auto& [key, value] : table->values_) {
-                bytes += value.bytes;
+                bytes += value;
             }
         }
         for (const auto& key : followed.dirty) {
             const auto at = table->values_.find(key);
-            bytes += at == table->values_.end() ? encode(delete_of_key(key)) : at->second.bytes;
+            bytes += at == table->values_.end() ? encode(delete_of_key(key)) : at->second;
         }
         bytes += encode(Commit{table->version_});
         followed.whole_sent = true;

@@ -19,10 +19,10 @@ void Table::put(const Message& value) {
     CHECK(!key.empty());
     std::string bytes = encode(value);
     auto& slot = values_[key];
-    if (slot.bytes == bytes) {
+    if (slot == bytes) {
         return;
     }
-    slot = {value, std::move(bytes)};
+    slot = std::move(bytes);
     changed_.insert(std::move(key));
 }
 

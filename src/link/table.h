@@ -36,11 +36,7 @@ public:
 
 private:
     friend class Connection;
-    struct Value {
-        Message message;
-        std::string bytes;  // encoded once, for every follower
-    };
-    std::map<std::string, Value> values_;
+    std::map<std::string, std::string> values_;  // encoded once, for every follower
     std::set<std::string> changed_;
     std::set<Connection*> followers_;
     std::uint64_t version_ = 0;

@@ -1,6 +1,7 @@
 #include "store/draft.h"
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <utility>
 
 #include "base/check.h"
@@ -51,7 +52,7 @@ base::Result<ObjectPtr> Draft::put(model::Object object) {
     Change change;
     change.revision = revision_ + 1;
     change.before = find(key);
-    change.after = change.told = std::make_shared<const model::Object>(std::move(object));
+    change.after = change.told = share(std::move(object));
     change.bytes = row.document.size();
     Entry entry{change.after, std::move(row)};
     auto after = change.after;
@@ -132,7 +133,7 @@ Batch Draft::batch() const {
     batch.objects = state_.size();
     batch.digest = state_.digest();
     for (const auto& [key, entry] : entries_) {
-        if (state_.find(key) != nullptr) {
+        if (state_.contains(key)) {
             batch.digest ^= state_.digest_of(key);
             --batch.objects;
             if (!entry.row) {
@@ -149,14 +150,33 @@ Batch Draft::batch() const {
     return batch;
 }
 
-void Draft::apply(State& to) const {
+std::vector<Past> Draft::apply(State& to) const {
+    std::vector<Past> history;
+    history.reserve(changes_.size());
+    std::map<model::ObjectKey, KeptPtr> latest;
+    for (const auto& change : changes_) {
+        const auto key = change.key();
+        auto& kept = latest.try_emplace(key, to.kept(key)).first->second;
+        Past past{change.revision, kept, nullptr, change.bytes};
+        if (change.after != nullptr) {
+            const auto& entry = entries_.at(key);
+            // Only the last state of a key has a row; those between are rare.
+            past.after =
+                entry.object == change.after && entry.row
+                    ? to.keep(change.after, entry.row->document)
+                    : to.keep(change.after, boost::json::serialize(model::to_json(*change.after)));
+        }
+        kept = past.after;
+        history.push_back(std::move(past));
+    }
     for (const auto& [key, entry] : entries_) {
         if (entry.row) {
-            to.put(entry.object, entry.row->digest);
+            to.put(latest.at(key), entry.row->digest);
         } else {
             to.erase(key);
         }
     }
+    return history;
 }
 
 }  // namespace tidemill::store

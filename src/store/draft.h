@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "host/clock.h"
 #include "store/disk/database.h"
+#include "store/history.h"
 #include "store/state.h"
 
 namespace tidemill::store {
@@ -24,6 +25,18 @@ struct DraftFacts {
     Sealer& sealer;
     std::size_t object_bytes_max = 0;
     base::Status room;
+};
+
+// What one revision does to one object. A deletion has no `after`, but `told`: the last state with
+// the revision of the deletion, which is what the deleter sees.
+struct Change {
+    std::uint64_t revision = 0;
+    ObjectPtr before;       // null: it was created
+    ObjectPtr after;        // null: it is gone
+    ObjectPtr told;         // after, or the last state
+    std::size_t bytes = 0;  // of the document, about
+
+    model::ObjectKey key() const { return told->key(); }
 };
 
 // Changes on top of a State that does not know of them; each gets the next revision. Taken back
@@ -55,8 +68,8 @@ public:
     void undo_to(std::size_t changes);
     // What the database has to do.
     Batch batch() const;
-    // What has become true once it has. `to` is the state below.
-    void apply(State& to) const;
+    // What has become true once it has, in order. `to` is the state below.
+    std::vector<Past> apply(State& to) const;
 
 private:
     struct Entry {

@@ -6,14 +6,14 @@
 
 namespace tidemill::store {
 
-const Change* History::find(std::uint64_t revision) const {
+const Past* History::find(std::uint64_t revision) const {
     if (revision <= floor_ || revision > last_) {
         return nullptr;
     }
     return &entries_[static_cast<std::size_t>(revision - floor_ - 1)].change;
 }
 
-void History::add(Change change, base::Instant now) {
+void History::add(Past change, base::Instant now) {
     CHECK(change.revision == last_ + 1);
     last_ = change.revision;
     bytes_ += change.bytes;

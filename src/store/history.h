@@ -5,9 +5,19 @@
 #include <deque>
 
 #include "base/time.h"
-#include "store/state.h"
+#include "store/kept.h"
 
 namespace tidemill::store {
+
+// What one revision did to one object.
+struct Past {
+    std::uint64_t revision = 0;
+    KeptPtr before;         // null: it was created
+    KeptPtr after;          // null: it is gone
+    std::size_t bytes = 0;  // of the document, about
+
+    const model::ObjectKey& key() const { return (after != nullptr ? after : before)->key(); }
+};
 
 struct HistoryLimits {
     std::size_t changes_max;
@@ -25,15 +35,15 @@ public:
     std::uint64_t floor() const { return floor_; }
     std::uint64_t last() const { return last_; }
     // Null unless floor < revision <= last.
-    const Change* find(std::uint64_t revision) const;
+    const Past* find(std::uint64_t revision) const;
     // Precondition: its revision is last() + 1.
-    void add(Change change, base::Instant now);
+    void add(Past change, base::Instant now);
     // Forgets what is beyond the limits.
     void trim(base::Instant now);
 
 private:
     struct Entry {
-        Change change;
+        Past change;
         base::Instant at;
     };
     HistoryLimits limits_;

@@ -478,10 +478,9 @@ void SqliteStore::publish(const Draft& draft) {
     const auto before = history.last();
     const auto now = environment_.loop.now();
     std::set<model::KindId> kinds;
-    draft.apply(state_);
-    for (const auto& change : draft.changes()) {
-        kinds.insert(change.told->kind);
-        history.add(change, now);
+    for (auto& change : draft.apply(state_)) {
+        kinds.insert(change.key().kind);
+        history.add(std::move(change), now);
     }
     history.trim(now);
     for (const auto& [number, watch] : registry_.watches) {
@@ -539,10 +538,10 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open(const Environment& environm
     if (!opened) {
         return std::unexpected(std::move(opened).error());
     }
-    State state;
+    State state(options.open_bytes_max);
     TRY(const auto loaded, (*opened)->load([&](Row row) -> Status {
         TRY(auto object, from_row(row, environment.sealer));
-        state.put(std::make_shared<const model::Object>(std::move(object)), row.digest);
+        state.put(state.keep(share(std::move(object)), row.document), row.digest);
         return base::ok;
     }));
     auto room = ballast.keep();

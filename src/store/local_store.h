@@ -45,6 +45,9 @@ struct LocalStoreOptions {
     std::size_t history_bytes_max = 64U << 20;
     base::Duration history_age_max = std::chrono::hours(1);
 
+    // Objects are packed in memory; so many bytes of them, as documents, stay open after use.
+    std::size_t open_bytes_max = 2U << 20;
+
     std::size_t writes_waiting_max = 10'000;
     std::size_t batch_changes_max = 1'000;
     std::size_t watches_max = 10'000;

@@ -59,10 +59,18 @@ void LocalWatch::end() {
     changed_.set();
 }
 
+bool LocalWatch::selects(const KeptPtr& object) const {
+    if (object == nullptr || !query_.may_select(object->key())) {
+        return false;
+    }
+    // By far the most watches ask for all of a kind: no object has to be opened to know that.
+    return query_.selects_by_key() || query_.selects(*object->open());
+}
+
 // What the change means to one who sees only what the query selects.
-std::optional<WatchEvent> LocalWatch::view(const Change& change) const {
-    const bool was = change.before != nullptr && query_.selects(*change.before);
-    const bool is = change.after != nullptr && query_.selects(*change.after);
+std::optional<WatchEvent> LocalWatch::view(const Past& change) const {
+    const bool was = selects(change.before);
+    const bool is = selects(change.after);
     if (!was && !is) {
         return std::nullopt;
     }
@@ -70,16 +78,13 @@ std::optional<WatchEvent> LocalWatch::view(const Change& change) const {
     event.revision = change.revision;
     if (is) {
         event.type = was ? Type::modified : Type::added;
-        event.object = change.after;
+        event.object = change.after->open();
         return event;
     }
     event.type = Type::deleted;
-    event.object = change.told;
-    if (change.after != nullptr) {
-        auto last = *change.before;
-        last.metadata.resource_version = change.revision;
-        event.object = std::make_shared<const model::Object>(std::move(last));
-    }
+    auto last = *change.before->open();
+    last.metadata.resource_version = change.revision;
+    event.object = std::make_shared<const model::Object>(std::move(last));
     return event;
 }
 

@@ -46,7 +46,8 @@ private:
         LocalWatch* owner = nullptr;
         void fire() override;
     };
-    std::optional<WatchEvent> view(const Change& change) const;
+    bool selects(const KeptPtr& object) const;
+    std::optional<WatchEvent> view(const Past& change) const;
     void arm_bookmark();
 
     async::Loop& loop_;

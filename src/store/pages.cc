@@ -45,15 +45,15 @@ Result<Place> from_token(const std::string& token, const Query& query) {
 }
 
 // What objects of the kind were at `revision`, where that differs from now; null: not there.
-std::map<model::ObjectKey, ObjectPtr> differences(const History& history, model::KindId kind,
-                                                  std::uint64_t revision) {
-    std::map<model::ObjectKey, ObjectPtr> past;
+std::map<model::ObjectKey, KeptPtr> differences(const History& history, model::KindId kind,
+                                                std::uint64_t revision) {
+    std::map<model::ObjectKey, KeptPtr> past;
     if (TIDEMILL_MUTANT("store.pages_of_different_states")) {
         return past;
     }
     for (auto at = revision + 1; at <= history.last(); ++at) {
         const auto& change = *history.find(at);
-        if (change.told->kind == kind) {
+        if (change.key().kind == kind) {
             past.try_emplace(change.key(), change.before);
         }
     }
@@ -88,7 +88,7 @@ Result<ListPage> list_page(const State& state, const History& history, const Que
     ListPage page;
     page.revision = history.last();
     std::optional<Place> place;
-    std::map<model::ObjectKey, ObjectPtr> past;
+    std::map<model::ObjectKey, KeptPtr> past;
     if (!options.continue_token.empty()) {
         TRY(place, from_token(options.continue_token, query));
         if (place->revision < history.floor() || place->revision > history.last()) {
@@ -106,8 +106,8 @@ Result<ListPage> list_page(const State& state, const History& history, const Que
     // Both walks are in key order: the past's objects are put in where they stood.
     const auto add_past_before = [&](const model::ObjectKey* key) {
         for (; old != past.end() && (key == nullptr || old->first < *key); ++old) {
-            if (old->second != nullptr && query.selects(*old->second) &&
-                !collected.add(old->second)) {
+            const auto object = old->second == nullptr ? nullptr : old->second->glance();
+            if (object != nullptr && query.selects(*object) && !collected.add(object)) {
                 return false;
             }
         }

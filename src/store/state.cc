@@ -5,15 +5,27 @@
 namespace tidemill::store {
 
 bool Query::selects(const model::Object& object) const {
-    return object.kind == kind &&
-           (namespace_name.empty() || object.metadata.namespace_name == namespace_name) &&
-           (name.empty() || object.metadata.name == name) &&
-           labels.matches(object.metadata.labels) && fields.matches(object);
+    return may_select(object.key()) && labels.matches(object.metadata.labels) &&
+           fields.matches(object);
+}
+
+bool Query::may_select(const model::ObjectKey& key) const {
+    return key.kind == kind && (namespace_name.empty() || key.namespace_name == namespace_name) &&
+           (name.empty() || key.name == name);
+}
+
+bool Query::selects_by_key() const {
+    return labels.selects_everything() && fields.selects_everything();
 }
 
 ObjectPtr State::find(const model::ObjectKey& key) const {
     const auto found = objects_.find(key);
-    return found == objects_.end() ? nullptr : found->second.object;
+    return found == objects_.end() ? nullptr : found->second.kept->open();
+}
+
+KeptPtr State::kept(const model::ObjectKey& key) const {
+    const auto found = objects_.find(key);
+    return found == objects_.end() ? nullptr : found->second.kept;
 }
 
 std::uint64_t State::digest_of(const model::ObjectKey& key) const {
@@ -39,7 +51,7 @@ std::vector<model::ObjectKey> State::owned_by(const std::string& uid) const {
 void State::index(const model::ObjectKey& key, const model::Object& object) {
     const auto& metadata = object.metadata;
     for (const auto& [name, value] : metadata.labels) {
-        labels_[{object.kind, name, value}].insert(&key);
+        labels_[{object.kind, name}][value].insert(&key);
     }
     for (const auto& owner : metadata.owner_references) {
         owners_[owner.uid].insert(&key);
@@ -58,7 +70,9 @@ void State::unindex(const model::ObjectKey& key, const model::Object& object) {
     };
     const auto& metadata = object.metadata;
     for (const auto& [name, value] : metadata.labels) {
-        leave(labels_, Label(object.kind, name, value));
+        if (const auto values = labels_.find({object.kind, name}); values != labels_.end()) {
+            leave(values->second, value);
+        }
     }
     for (const auto& owner : metadata.owner_references) {
         leave(owners_, owner.uid);
@@ -66,20 +80,20 @@ void State::unindex(const model::ObjectKey& key, const model::Object& object) {
     uids_.erase(metadata.uid);
 }
 
-void State::put(ObjectPtr object, std::uint64_t digest) {
-    const auto [at, fresh] = objects_.try_emplace(object->key());
+void State::put(KeptPtr kept, std::uint64_t digest) {
+    const auto [at, fresh] = objects_.try_emplace(kept->key());
     if (!fresh) {
-        unindex(at->first, *at->second.object);
+        unindex(at->first, *at->second.kept->glance());
     }
     digest_ ^= at->second.digest ^ digest;
-    at->second = {std::move(object), digest};
-    index(at->first, *at->second.object);
+    at->second = {std::move(kept), digest};
+    index(at->first, *at->second.kept->glance());
 }
 
 void State::erase(const model::ObjectKey& key) {
     const auto found = objects_.find(key);
     if (found != objects_.end()) {
-        unindex(found->first, *found->second.object);
+        unindex(found->first, *found->second.kept->glance());
         digest_ ^= found->second.digest;
         objects_.erase(found);
     }
@@ -92,7 +106,7 @@ void State::scan(const Query& query, const model::ObjectKey* after,
         const model::ObjectKey key{query.kind, query.namespace_name, query.name};
         const auto found = objects_.find(key);
         if (found != objects_.end() && (after == nullptr || *after < key)) {
-            visit(found->second.object);
+            visit(found->second.kept->open());
         }
         return;
     }
@@ -101,14 +115,18 @@ void State::scan(const Query& query, const model::ObjectKey* after,
         if (requirement.op != Operator::in || requirement.values.size() != 1) {
             continue;
         }
-        const auto found = labels_.find({query.kind, requirement.key, requirement.values.front()});
-        if (found == labels_.end()) {
+        const auto values = labels_.find({query.kind, requirement.key});
+        if (values == labels_.end()) {
+            return;
+        }
+        const auto found = values->second.find(requirement.values.front());
+        if (found == values->second.end()) {
             return;
         }
         const auto& keys = found->second;
         for (auto at = after == nullptr ? keys.begin() : keys.upper_bound(after); at != keys.end();
              ++at) {
-            if (!visit(objects_.find(**at)->second.object)) {
+            if (!visit(objects_.find(**at)->second.kept->glance())) {
                 return;
             }
         }
@@ -121,7 +139,7 @@ void State::scan(const Query& query, const model::ObjectKey* after,
         if (!query.namespace_name.empty() && at->first.namespace_name != query.namespace_name) {
             return;
         }
-        if (!visit(at->second.object)) {
+        if (!visit(at->second.kept->glance())) {
             return;
         }
     }

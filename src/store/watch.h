@@ -26,6 +26,10 @@ struct Query {
     model::FieldSelector fields;
 
     bool selects(const model::Object& object) const;
+    // False: no object of this key is selected, whatever it holds.
+    bool may_select(const model::ObjectKey& key) const;
+    // The key alone decides.
+    bool selects_by_key() const;
 };
 
 struct WatchEvent {

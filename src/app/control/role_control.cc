@@ -16,6 +16,7 @@
 #include "app/roles.h"
 #include "control/controller/control.h"
 #include "host_linux/loop/thread_offload.h"
+#include "host_linux/process/free_memory.h"
 #include "http/server.h"
 #include "http/tls.h"
 #include "link/session.h"
@@ -104,6 +105,15 @@ async::Task<base::Status> ensure_kubeconfig(Process& process, const Options& opt
     co_return write_kubeconfig(host, options, trust, server, issued.token);
 }
 
+// Bursts of changes and long lists leave the heap full of holes.
+async::Task<void> keep_giving_back_memory(async::Loop& loop) {
+    constexpr base::Duration every = std::chrono::seconds(30);
+    for (;;) {
+        co_await async::sleep_for(loop, every);
+        host_linux::give_back_free_memory();
+    }
+}
+
 }  // namespace
 
 async::Task<base::Status> run_control(Process& process, Options options) {
@@ -154,6 +164,7 @@ async::Task<base::Status> run_control(Process& process, Options options) {
     api::NamespaceKeeper namespaces(*store, host);
     CO_CHECK_OK(scope.spawn(namespaces.run()));
     CO_CHECK_OK(scope.spawn(images.keep_collecting(*store)));
+    CO_CHECK_OK(scope.spawn(keep_giving_back_memory(host.loop)));
 
     http::Server server(host, api, {});
     CO_TRY(const auto tls, http::TlsServer::make(trust.api.certificate_pem, trust.api.key_pem, ""));

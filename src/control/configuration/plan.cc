@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "base/text.h"
 #include "control/configuration/names.h"
+#include "model/serving/reasons.h"
 
 namespace tidemill::control {
 
@@ -118,16 +119,15 @@ ObjectPtr latest_ready(const ConfigurationWorld& world, const Object& created) {
 void report_created(const Object& created, const Object& configuration, StatusDraft& draft,
                     Plan& plan) {
     const auto conditions = conditions_of(created);
-    const auto* ready = model::find_condition(conditions, "Ready");
+    const auto* ready = model::find_condition(conditions, model::condition_ready);
     if (ready == nullptr || ready->status != model::ConditionStatus::no) {
         return;
     }
     const auto before = conditions_of(configuration);
-    draft.manage().mark_false(
-        "Ready", {"RevisionFailed", fmt::format("Revision \"{}\" failed with message: {}.",
-                                                created.metadata.name, ready->message)});
-    const auto* was = model::find_condition(before, "Ready");
-    const auto* is = model::find_condition(draft.conditions, "Ready");
+    draft.manage().mark_false(model::condition_ready,
+                              model::reason_revision_failed(created.metadata.name, ready->message));
+    const auto* was = model::find_condition(before, model::condition_ready);
+    const auto* is = model::find_condition(draft.conditions, model::condition_ready);
     if (was != nullptr && was->status == is->status && was->message == is->message) {
         return;
     }
@@ -158,7 +158,7 @@ void report_ready(const ConfigurationWorld& world, const Object& created, Status
     }
     draft.set("latestReadyRevisionName", name);
     if (name == created.metadata.name) {
-        draft.manage().mark_true("Ready");
+        draft.manage().mark_true(model::condition_ready);
     }
 }
 
@@ -177,25 +177,24 @@ Plan plan_configuration(const ConfigurationWorld& world, base::WallTime now) {
         plan.notices.push_back({Notice::Type::normal, "Created",
                                 fmt::format("Created Revision \"{}\"", revision.metadata.name)});
         draft.set("latestCreatedRevisionName", revision.metadata.name);
-        draft.manage().mark_unknown("Ready", {});
+        draft.manage().mark_unknown(model::condition_ready, {});
         plan.changes.push_back({Action::create, std::move(revision)});
         draft.finish(plan, configuration);
         return plan;
     }
     if (!may_use_named_revision(*created, configuration)) {
         draft.manage().mark_false(
-            "Ready",
-            {"RevisionFailed", fmt::format("Revision creation failed with message: "
-                                           "revisions.serving.knative.dev \"{}\" already exists.",
-                                           created->metadata.name)});
+            model::condition_ready,
+            model::reason_revision_not_created(fmt::format(
+                "revisions.serving.knative.dev \"{}\" already exists", created->metadata.name)));
         draft.finish(plan, configuration);
         return plan;
     }
     draft.set("latestCreatedRevisionName", created->metadata.name);
     if (model::text_at(configuration.status(), {"latestReadyRevisionName"}) !=
         created->metadata.name) {
-        if (!model::is_false(conditions_of(*created), "Ready")) {
-            draft.manage().mark_unknown("Ready", {});
+        if (!model::is_false(conditions_of(*created), model::condition_ready)) {
+            draft.manage().mark_unknown(model::condition_ready, {});
         }
     }
     report_created(*created, configuration, draft, plan);

@@ -53,7 +53,7 @@ base::Status Control::start() {
     read_platform();
     // Revisions first, so that the fleet is whole before any agent is heard.
     for (const auto& revision : list(KindId::revision, "", {})) {
-        noticed_revision(revision);
+        noticed_revision(*revision);
     }
     // And the whole table of proxies, so that one that has been serving loses nothing by our start.
     for (const auto kind : {KindId::revision, KindId::route}) {
@@ -135,8 +135,8 @@ async::Task<void> Control::watch(KindId kind) {
     }
 }
 
-void Control::noticed_revision(ObjectPtr revision) {
-    fleet_.take(std::move(revision), platform_, moment());
+void Control::noticed_revision(const model::Object& revision) {
+    fleet_.take(revision, platform_, moment());
 }
 
 void Control::noticed(const store::WatchEvent& event) {
@@ -161,7 +161,7 @@ void Control::noticed(const store::WatchEvent& event) {
     switch (object.kind) {
         case KindId::revision:
             if (!gone) {
-                noticed_revision(event.object);
+                noticed_revision(object);
             }
             [[fallthrough]];
         case KindId::configuration:

@@ -101,7 +101,7 @@ private:
     Moment moment() const { return {loop_.now(), clock_.wall_now()}; }
     async::Task<void> watch(model::KindId kind);
     void noticed(const store::WatchEvent& event);
-    void noticed_revision(ObjectPtr revision);
+    void noticed_revision(const model::Object& revision);
     async::Task<void> work();
     async::Task<void> tick();
     async::Task<void> publish();

@@ -108,7 +108,7 @@ async::Task<base::Status> Control::reconcile_configuration(ObjectPtr configurati
 
 async::Task<base::Status> Control::reconcile_revision(ObjectPtr revision) {
     const auto name = full_name(*revision);
-    fleet_.take(revision, platform_, moment());
+    fleet_.take(*revision, platform_, moment());
     publish_object(*revision);
     CO_CHECK_OK(want_image(*revision));
     auto plan = plan_revision(*revision, fleet_.facts(name), clock_.wall_now());

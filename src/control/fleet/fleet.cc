@@ -12,11 +12,11 @@ namespace tidemill::control {
 namespace {
 
 template <typename T>
-void keep_latest(std::deque<T>& in, T value, std::size_t max) {
-    in.push_back(std::move(value));
-    while (in.size() > max) {
-        in.pop_front();
+void keep_latest(std::vector<T>& in, T value, std::size_t max) {
+    if (in.size() >= max) {
+        in.erase(in.begin());
     }
+    in.push_back(std::move(value));
 }
 
 // What two decisions of the same kind have in common is not worth keeping twice.
@@ -49,17 +49,17 @@ bool Fleet::rests(const Entry& entry) {
            entry.autoscaler->activity().state.activity == Activity::inactive;
 }
 
-void Fleet::take(ObjectPtr taken, const model::PlatformConfig& platform, Moment at) {
-    const auto& revision = *taken;
+void Fleet::take(const model::Object& revision, const model::PlatformConfig& platform, Moment at) {
     const auto name = full_name(revision);
     const auto known = entries_.find(name);
-    const bool is_new =
-        known == entries_.end() || known->second.revision->metadata.uid != revision.metadata.uid;
+    const bool is_new = known == entries_.end() || known->second.uid != revision.metadata.uid;
     if (is_new) {
         drop(name);
     }
     auto& entry = entries_[name];
-    entry.revision = taken;
+    entry.uid = revision.metadata.uid;
+    entry.policy = revision_policy(revision);
+    entry.standing = standing_of(revision);
     untold_.insert(name);
     if (is_new) {
         entry.past = remembered_scale(revision);
@@ -74,7 +74,7 @@ void Fleet::take(ObjectPtr taken, const model::PlatformConfig& platform, Moment 
     const auto concurrency = spec ? spec->container_concurrency.value_or(0) : 0;
     entry.scaling =
         resolve_scaling(revision.metadata.annotations, concurrency,
-                        reachability_of(revision, entry.wanted, ready_of(entry)), platform);
+                        reachability_of(entry.standing, entry.wanted, ready_of(entry)), platform);
     if (is_new) {
         entry.applied = std::max(entry.scaling.scaler.initial_scale, 0);
     }
@@ -270,7 +270,7 @@ bool Fleet::decide_entry(const std::string& name, Entry& entry, Moment at) {
         untold_.insert(name);
     }
     const auto ready = ready_of(entry);
-    const auto reachability = reachability_of(*entry.revision, entry.applied, ready);
+    const auto reachability = reachability_of(entry.standing, entry.applied, ready);
     entry.scaling.decider.reachable = reachability != Reachability::unreachable;
     entry.autoscaler->update(entry.scaling, at.now);
     const bool heard = proxies_ > 0 && at.now - proxy_since_ >= limits_.proxy_patience;
@@ -366,12 +366,11 @@ std::optional<Fleet::Untold> Fleet::take_untold(base::Instant now) {
             continue;
         }
         const auto& entry = found->second;
-        const auto policy = revision_policy(*entry.revision);
-        wanted.service = policy.service;
-        wanted.configuration = policy.configuration;
+        wanted.service = entry.policy.service;
+        wanted.configuration = entry.policy.configuration;
         wanted.instances = static_cast<std::uint32_t>(entry.applied);
         wanted.instances_max = static_cast<std::uint32_t>(entry.scaling.scaler.scale_max);
-        wanted.container_concurrency = policy.container_concurrency;
+        wanted.container_concurrency = entry.policy.container_concurrency;
         wanted.spec = entry.spec;
         told.puts.push_back(std::move(wanted));
     }

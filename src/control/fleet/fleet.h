@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -42,7 +41,7 @@ public:
     explicit Fleet(FleetLimits limits) : limits_(limits) {}
 
     // A revision that is there, new or changed.
-    void take(ObjectPtr revision, const model::PlatformConfig& platform, Moment at);
+    void take(const model::Object& revision, const model::PlatformConfig& platform, Moment at);
     void drop(const std::string& revision);
     bool knows(const std::string& revision) const { return entries_.contains(revision); }
     std::vector<std::string> names() const;
@@ -100,7 +99,9 @@ public:
 
 private:
     struct Entry {
-        ObjectPtr revision;
+        std::string uid;
+        link::RevisionPolicy policy;
+        Standing standing;
         RevisionScaling scaling;
         std::optional<RememberedScale> past;
         base::WallTime taken_wall;
@@ -117,9 +118,9 @@ private:
         std::vector<link::Endpoint> endpoints;
         std::map<std::string, link::InstanceReport> reports;
         std::optional<link::InstanceReport> failure;
-        std::deque<Decided> decisions;
-        std::deque<link::ColdStart> cold_starts;
-        std::deque<link::HeldRequest> held;
+        std::vector<Decided> decisions;
+        std::vector<link::ColdStart> cold_starts;
+        std::vector<link::HeldRequest> held;
     };
     static std::int32_t ready_of(const Entry& entry);
     static std::int32_t living_of(const Entry& entry);

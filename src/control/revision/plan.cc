@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/mutant.h"
+#include "model/serving/reasons.h"
 #include "model/serving/serving.h"
 
 namespace tidemill::control {
@@ -16,10 +17,11 @@ using model::JsonObject;
 using model::Object;
 using model::Reason;
 
-constexpr std::string_view resources_available = "ResourcesAvailable";
-constexpr std::string_view container_healthy = "ContainerHealthy";
-constexpr std::string_view active = "Active";
-constexpr std::string_view dependents[] = {resources_available, container_healthy};
+using model::condition_active;
+using model::condition_container_healthy;
+using model::condition_resources_available;
+constexpr std::string_view dependents[] = {condition_resources_available,
+                                           condition_container_healthy};
 
 // In status.annotations: once true it stays, and no condition says it for ever.
 constexpr std::string_view initialized_key = "tidemill.dev/initial-scale-reached";
@@ -34,11 +36,10 @@ Reason failure_reason(const link::InstanceReport& report) {
         if (message.empty()) {
             message = "container exited with no error";
         }
-        return {fmt::format("ExitCode{}", *report.exit_code), "Container failed with: " + message};
+        return model::reason_exited(*report.exit_code, message);
     }
     if (report.exit_signal && report.reason.empty()) {
-        return {fmt::format("ExitCode{}", 128 + *report.exit_signal),
-                "Container failed with: " + message};
+        return model::reason_exited(128 + *report.exit_signal, message);
     }
     return {report.reason, message};
 }
@@ -48,68 +49,62 @@ void report_image(const Object& revision, const RevisionFacts& facts, StatusDraf
         const auto spec = model::read_revision_spec(revision);
         const auto* container = spec ? spec->serving_container() : nullptr;
         draft.manage().mark_false(
-            container_healthy,
-            {"ContainerMissing",
-             fmt::format("Unable to fetch image \"{}\": {}",
-                         container == nullptr ? "" : container->image, facts.image_problem)});
+            condition_container_healthy,
+            model::reason_image_missing(container == nullptr ? "" : container->image,
+                                        facts.image_problem));
         return;
     }
-    draft.manage().mark_unknown(container_healthy, {"ResolvingDigests", ""});
-    draft.manage().mark_unknown(resources_available, {"ResolvingDigests", ""});
+    draft.manage().mark_unknown(condition_container_healthy, model::reason_resolving_digests());
+    draft.manage().mark_unknown(condition_resources_available, model::reason_resolving_digests());
 }
 
 void report_instances(const RevisionFacts& facts, bool initialized, StatusDraft& draft) {
     if (facts.ready > 0) {
-        draft.manage().mark_true(container_healthy);
+        draft.manage().mark_true(condition_container_healthy);
         if (initialized) {
-            draft.manage().mark_true(resources_available);
+            draft.manage().mark_true(condition_resources_available);
         }
     } else if (facts.failure) {
         auto why = failure_reason(*facts.failure);
         draft.manage().mark_false(
-            is_placed(*facts.failure) ? container_healthy : resources_available, std::move(why));
-    } else if (initialized && !model::is_false(draft.conditions, container_healthy) &&
-               !model::is_false(draft.conditions, resources_available)) {
-        draft.manage().mark_true(container_healthy);
-        draft.manage().mark_true(resources_available);
+            is_placed(*facts.failure) ? condition_container_healthy : condition_resources_available,
+            std::move(why));
+    } else if (initialized && !model::is_false(draft.conditions, condition_container_healthy) &&
+               !model::is_false(draft.conditions, condition_resources_available)) {
+        draft.manage().mark_true(condition_container_healthy);
+        draft.manage().mark_true(condition_resources_available);
     }
     if (!initialized && facts.ready == 0) {
-        for (const auto condition : {container_healthy, resources_available}) {
+        for (const auto condition : {condition_container_healthy, condition_resources_available}) {
             if (!model::is_false(draft.conditions, condition)) {
-                draft.manage().mark_unknown(condition, {"Deploying", ""});
+                draft.manage().mark_unknown(condition, model::reason_deploying());
             }
         }
-    } else if (!initialized && !model::is_false(draft.conditions, resources_available)) {
-        draft.manage().mark_unknown(resources_available, {"Deploying", ""});
+    } else if (!initialized && !model::is_false(draft.conditions, condition_resources_available)) {
+        draft.manage().mark_unknown(condition_resources_available, model::reason_deploying());
     }
 }
 
 void report_activity(const RevisionFacts& facts, StatusDraft& draft) {
     const auto& step = *facts.activity;
-    const bool unavailable = model::is_false(draft.conditions, resources_available) ||
-                             model::is_false(draft.conditions, container_healthy);
+    const bool unavailable = model::is_false(draft.conditions, condition_resources_available) ||
+                             model::is_false(draft.conditions, condition_container_healthy);
     switch (step.state.activity) {
         case Activity::active:
-            draft.manage().mark_true(active);
+            draft.manage().mark_true(condition_active);
             break;
         case Activity::activating:
-            draft.manage().mark_unknown(
-                active,
-                {"Queued",
-                 "Requests to the target are being buffered as resources are provisioned."});
+            draft.manage().mark_unknown(condition_active, model::reason_queued());
             break;
         case Activity::inactive:
             if (!step.initialized && !unavailable) {
-                draft.manage().mark_false(
-                    resources_available,
-                    {"ProgressDeadlineExceeded", "Initial scale was never achieved"});
+                draft.manage().mark_false(condition_resources_available,
+                                          model::reason_never_scaled());
             }
             if (step.state.timed_out) {
-                draft.manage().mark_false(active,
-                                          {"TimedOut", "The target could not be activated."});
+                draft.manage().mark_false(condition_active, model::reason_not_activated());
             } else {
-                draft.manage().mark_false(active,
-                                          {"NoTraffic", "The target is not receiving traffic."});
+                draft.manage().mark_false(condition_active, model::reason_no_traffic());
             }
             break;
     }
@@ -142,7 +137,7 @@ Plan plan_revision(const Object& revision, const RevisionFacts& facts, base::Wal
     if (facts.image != RevisionFacts::Image::found) {
         report_image(revision, facts, draft);
         if (!was_known) {
-            draft.manage().mark_unknown(active, {"Deploying", ""});
+            draft.manage().mark_unknown(condition_active, model::reason_deploying());
         }
         draft.finish(plan, revision);
         return plan;
@@ -157,7 +152,7 @@ Plan plan_revision(const Object& revision, const RevisionFacts& facts, base::Wal
             draft.fields["desiredReplicas"] = facts.wanted;
         }
     } else {
-        draft.manage().mark_unknown(active, {"Deploying", ""});
+        draft.manage().mark_unknown(condition_active, model::reason_deploying());
     }
     if (initialized) {
         model::object_at(draft.fields, "annotations")[initialized_key] = "true";
@@ -168,14 +163,14 @@ Plan plan_revision(const Object& revision, const RevisionFacts& facts, base::Wal
 
 std::optional<RememberedScale> remembered_scale(const Object& revision) {
     const auto conditions = conditions_of(revision);
-    const auto* condition = model::find_condition(conditions, active);
+    const auto* condition = model::find_condition(conditions, condition_active);
     const auto* wanted = model::find_member(revision.status(), {"desiredReplicas"});
-    if (condition == nullptr || condition->reason == "Deploying") {
+    if (condition == nullptr || condition->reason == model::reason_deploying().reason) {
         return std::nullopt;
     }
     RememberedScale past;
     past.since = condition->last_transition_time;
-    past.timed_out = condition->reason == "TimedOut";
+    past.timed_out = condition->reason == model::reason_not_activated().reason;
     switch (condition->status) {
         case model::ConditionStatus::yes:
             past.activity = Activity::active;
@@ -195,18 +190,23 @@ std::optional<RememberedScale> remembered_scale(const Object& revision) {
     return past;
 }
 
-Reachability reachability_of(const Object& revision, std::int32_t wanted, std::int32_t ready) {
+Standing standing_of(const Object& revision) {
     const auto conditions = conditions_of(revision);
-    const bool broken = model::is_false(conditions, resources_available) ||
-                        model::is_false(conditions, container_healthy);
-    if (broken && wanted > 0 && ready == 0) {
-        return Reachability::unreachable;
-    }
+    Standing standing;
+    standing.is_broken = model::is_false(conditions, condition_resources_available) ||
+                         model::is_false(conditions, condition_container_healthy);
     const auto state = text_of(revision.metadata.labels, serving::routing_state);
     if (state == "active") {
-        return Reachability::reachable;
+        standing.routed = Reachability::reachable;
+    } else if (state == "reserve") {
+        standing.routed = Reachability::unreachable;
     }
-    return state == "reserve" ? Reachability::unreachable : Reachability::unknown;
+    return standing;
+}
+
+Reachability reachability_of(const Standing& standing, std::int32_t wanted, std::int32_t ready) {
+    return standing.is_broken && wanted > 0 && ready == 0 ? Reachability::unreachable
+                                                          : standing.routed;
 }
 
 }  // namespace tidemill::control

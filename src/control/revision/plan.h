@@ -42,8 +42,13 @@ struct RememberedScale {
 // Nothing if no autoscaler has ever said anything.
 std::optional<RememberedScale> remembered_scale(const model::Object& revision);
 
+// What a Revision says of itself that decides about its min-scale.
+struct Standing {
+    bool is_broken = false;  // its instances could not be started, or its image not be had
+    Reachability routed = Reachability::unknown;
+};
+Standing standing_of(const model::Object& revision);
 // Whether routes lead to it. One whose instances cannot run is not worth its min-scale.
-Reachability reachability_of(const model::Object& revision, std::int32_t wanted,
-                             std::int32_t ready);
+Reachability reachability_of(const Standing& standing, std::int32_t wanted, std::int32_t ready);
 
 }  // namespace tidemill::control

@@ -144,12 +144,12 @@ TEST_F(RevisionPlan, BrokenOnesAreNotWorthTheirMinScale) {
     auto object = *revision();
     object.metadata.labels[std::string(serving::routing_state)] = "active";
     world.put(object);
-    EXPECT_EQ(reachability_of(*revision(), 1, 0), Reachability::reachable);
+    EXPECT_EQ(reachability_of(standing_of(*revision()), 1, 0), Reachability::reachable);
     auto facts = PlanFixture::running(0);
     facts.failure = failing("ExitCode1", 1);
     plan(facts);
-    EXPECT_EQ(reachability_of(*revision(), 1, 0), Reachability::unreachable);
-    EXPECT_EQ(reachability_of(*revision(), 1, 1), Reachability::reachable);
+    EXPECT_EQ(reachability_of(standing_of(*revision()), 1, 0), Reachability::unreachable);
+    EXPECT_EQ(reachability_of(standing_of(*revision()), 1, 1), Reachability::reachable);
 }
 
 ImageFacts image() {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/object/name_template.h"
+#include "model/serving/reasons.h"
 
 namespace tidemill::control {
 
@@ -16,11 +17,11 @@ using model::JsonArray;
 using model::JsonObject;
 using model::Object;
 
-constexpr std::string_view all_traffic_assigned = "AllTrafficAssigned";
-constexpr std::string_view ingress_ready = "IngressReady";
-constexpr std::string_view certificate_provisioned = "CertificateProvisioned";
-constexpr std::string_view dependents[] = {all_traffic_assigned, ingress_ready,
-                                           certificate_provisioned};
+using model::condition_all_traffic_assigned;
+using model::condition_certificate_provisioned;
+using model::condition_ingress_ready;
+constexpr std::string_view dependents[] = {condition_all_traffic_assigned, condition_ingress_ready,
+                                           condition_certificate_provisioned};
 
 bool is_local(const model::TextMap& labels) {
     return text_of(labels, serving::visibility) == "cluster-local";
@@ -101,11 +102,8 @@ bool plan_placeholders(const RouteWorld& world, const RouteSettings& settings, S
             continue;
         }
         if (!is_controlled_by(**known, route)) {
-            draft.manage().mark_false(
-                ingress_ready,
-                {"NotOwned",
-                 fmt::format("There is an existing placeholder Service \"{}\" that we do not own.",
-                             name)});
+            draft.manage().mark_false(condition_ingress_ready,
+                                      model::reason_not_owned("placeholder Service", name));
             return false;
         }
         Object next = **known;
@@ -145,7 +143,7 @@ void assign_traffic(const RouteWorld& world, const RouteSettings& settings,
         }
     }
     draft.fields["traffic"] = model::to_json(targets);
-    draft.manage().mark_true(all_traffic_assigned);
+    draft.manage().mark_true(condition_all_traffic_assigned);
 }
 
 }  // namespace
@@ -172,19 +170,18 @@ Plan plan_route_object(const RouteWorld& world, const RouteSettings& settings, b
         is_local(route.metadata.labels) || placeholder_is_local(world, route.metadata.name);
     draft.set("url", url_of(route, {}, local, settings));
     if (!is_observed(route)) {
-        draft.manage().mark_unknown(
-            ingress_ready, {"IngressNotConfigured", "Ingress has not yet been reconciled."});
+        draft.manage().mark_unknown(condition_ingress_ready,
+                                    model::reason_ingress_not_configured());
     }
     // Said at once: that no certificate is made does not depend on where requests go.
-    draft.manage().mark_true(certificate_provisioned,
-                             {"TLSNotEnabled", "external-domain-tls is not enabled"});
+    draft.manage().mark_true(condition_certificate_provisioned, model::reason_tls_not_enabled());
     auto resolved = resolve_traffic(route, world.traffic);
     if (resolved.problem) {
-        model::Reason why{resolved.problem->reason, resolved.problem->message};
+        model::Reason why = resolved.problem->reason;
         if (resolved.problem->verdict == TrafficProblem::Verdict::fails) {
-            draft.manage().mark_false(all_traffic_assigned, std::move(why));
+            draft.manage().mark_false(condition_all_traffic_assigned, std::move(why));
         } else {
-            draft.manage().mark_unknown(all_traffic_assigned, std::move(why));
+            draft.manage().mark_unknown(condition_all_traffic_assigned, std::move(why));
         }
         draft.finish(plan, route);
         return plan;
@@ -198,7 +195,7 @@ Plan plan_route_object(const RouteWorld& world, const RouteSettings& settings, b
     draft.fields["address"] =
         JsonObject{{"url", fmt::format("http://{}.{}.svc.cluster.local", route.metadata.name,
                                        route.metadata.namespace_name)}};
-    draft.manage().mark_true(ingress_ready);
+    draft.manage().mark_true(condition_ingress_ready);
     draft.finish(plan, route);
     return plan;
 }

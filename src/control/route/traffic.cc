@@ -1,10 +1,9 @@
 #include "control/route/traffic.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "base/mutant.h"
+#include "model/serving/reasons.h"
 
 namespace tidemill::control {
 
@@ -21,28 +20,23 @@ std::vector<TrafficTarget> traffic_of(const model::JsonObject& part) {
 }
 
 TrafficProblem missing(std::string_view kind, std::string_view name) {
-    return {Verdict::fails, fmt::format("{}Missing", kind),
-            fmt::format("{} \"{}\" referenced in traffic not found.", kind, name)};
+    return {Verdict::fails, model::reason_target_missing(kind, name)};
 }
 
 TrafficProblem unready_revision(const Object& revision) {
     const auto& name = revision.metadata.name;
-    if (model::is_false(conditions_of(revision), "Ready")) {
-        return {Verdict::fails, "RevisionMissing",
-                fmt::format("Revision \"{}\" failed to become ready.", name)};
+    if (model::is_false(conditions_of(revision), model::condition_ready)) {
+        return {Verdict::fails, model::reason_revision_never_ready(name)};
     }
-    return {Verdict::waits, "RevisionMissing",
-            fmt::format("Revision \"{}\" is not yet ready.", name)};
+    return {Verdict::waits, model::reason_revision_waits(name)};
 }
 
 TrafficProblem unready_configuration(const Object& configuration) {
     const auto& name = configuration.metadata.name;
-    if (model::is_false(conditions_of(configuration), "Ready")) {
-        return {Verdict::fails, "RevisionMissing",
-                fmt::format("Configuration \"{}\" does not have any ready Revision.", name)};
+    if (model::is_false(conditions_of(configuration), model::condition_ready)) {
+        return {Verdict::fails, model::reason_configuration_never_ready(name)};
     }
-    return {Verdict::waits, "RevisionMissing",
-            fmt::format("Configuration \"{}\" is waiting for a Revision to become ready.", name)};
+    return {Verdict::waits, model::reason_configuration_waits(name)};
 }
 
 const Object* find(const std::map<std::string, ObjectPtr, std::less<>>& in, std::string_view name) {
@@ -100,13 +94,8 @@ private:
         const auto wanted = text_of(route_.metadata.labels, serving::service);
         const auto actual = text_of(revision->metadata.labels, serving::service);
         if (!wanted.empty() && wanted != actual) {
-            return TrafficProblem{
-                Verdict::fails, "RevisionNotOwned",
-                actual.empty()
-                    ? fmt::format("Revision \"{}\" does not belong to Service \"{}\".",
-                                  target.revision_name, wanted)
-                    : fmt::format("Revision \"{}\" belongs to Service \"{}\", not Service \"{}\".",
-                                  target.revision_name, actual, wanted)};
+            return TrafficProblem{Verdict::fails, model::reason_revision_not_owned(
+                                                      target.revision_name, wanted, actual)};
         }
         if (!is_ready(*revision)) {
             return unready_revision(*revision);

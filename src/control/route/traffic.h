@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "control/change.h"
+#include "model/serving/conditions.h"
 #include "model/serving/serving.h"
 
 namespace tidemill::control {
@@ -21,10 +22,7 @@ struct TrafficWorld {
 // Why traffic cannot be assigned as asked. `fails`: it will not come by itself.
 struct TrafficProblem {
     enum class Verdict : std::uint8_t { waits, fails } verdict = Verdict::waits;
-    std::string reason;
-    std::string message;
-
-    friend bool operator==(const TrafficProblem&, const TrafficProblem&) = default;
+    model::Reason reason;
 };
 
 struct ResolvedTraffic {

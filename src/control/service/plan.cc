@@ -9,7 +9,7 @@
 #include "base/mutant.h"
 #include "base/text.h"
 #include "control/configuration/names.h"
-#include "model/serving/conditions.h"
+#include "model/serving/reasons.h"
 #include "model/serving/serving.h"
 
 namespace tidemill::control {
@@ -20,9 +20,9 @@ using model::JsonObject;
 using model::KindId;
 using model::Object;
 
-constexpr std::string_view configurations_ready = "ConfigurationsReady";
-constexpr std::string_view routes_ready = "RoutesReady";
-constexpr std::string_view dependents[] = {configurations_ready, routes_ready};
+using model::condition_configurations_ready;
+using model::condition_routes_ready;
+constexpr std::string_view dependents[] = {condition_configurations_ready, condition_routes_ready};
 
 model::TextMap labels_for_child(const Object& service) {
     auto labels = service.metadata.labels;
@@ -114,7 +114,7 @@ bool settle(const Object* existing, Object wanted, Plan& plan, Notice created) {
 
 void take_ready(StatusDraft& draft, std::string_view condition, const Object& child) {
     const auto conditions = conditions_of(child);
-    const auto* ready = model::find_condition(conditions, "Ready");
+    const auto* ready = model::find_condition(conditions, model::condition_ready);
     if (ready == nullptr) {
         return;
     }
@@ -166,38 +166,29 @@ bool traffic_migrated(const Object& route, const Object& configuration) {
     });
 }
 
-base::Status require_ours(const ObjectPtr& child, const Object& service, std::string_view kind) {
-    if (child != nullptr && !is_controlled_by(*child, service)) {
-        return base::fail(base::Code::conflict,
-                          "There is an existing {} \"{}\" that we do not own.", kind,
-                          service.metadata.name);
-    }
-    return base::ok;
+bool is_ours(const ObjectPtr& child, const Object& service) {
+    return child == nullptr || is_controlled_by(*child, service);
 }
 
 void plan_route(const ServiceWorld& world, StatusDraft& draft, Plan& plan) {
     const auto& service = *world.service;
-    if (const auto ours = require_ours(world.route, service, "Route"); !ours) {
-        draft.manage().mark_false(routes_ready, {"NotOwned", ours.error().message});
+    if (!is_ours(world.route, service)) {
+        draft.manage().mark_false(condition_routes_ready,
+                                  model::reason_not_owned("Route", service.metadata.name));
         return;
     }
     const bool settled = settle(world.route.get(), wanted_route(service), plan,
                                 {Notice::Type::normal, "Created",
                                  fmt::format("Created Route \"{}\"", service.metadata.name)});
     if (!settled || !is_observed(*world.route)) {
-        draft.manage().mark_unknown(
-            routes_ready,
-            {"OutOfDate",
-             "The Route is still working to reflect the latest desired specification."});
+        draft.manage().mark_unknown(condition_routes_ready, model::reason_out_of_date("Route"));
         return;
     }
     copy_fields(draft, *world.route, {"url", "address", "traffic"});
-    take_ready(draft, routes_ready, *world.route);
-    if (model::is_true(draft.conditions, routes_ready) &&
+    take_ready(draft, condition_routes_ready, *world.route);
+    if (model::is_true(draft.conditions, condition_routes_ready) &&
         !traffic_migrated(*world.route, *world.configuration)) {
-        draft.manage().mark_unknown(
-            routes_ready,
-            {"TrafficNotMigrated", "Traffic is not yet migrated to the latest revision."});
+        draft.manage().mark_unknown(condition_routes_ready, model::reason_traffic_not_migrated());
     }
 }
 
@@ -214,8 +205,9 @@ Plan plan_service(const ServiceWorld& world, base::WallTime now) {
         draft.finish(plan, service);
         return std::move(plan);
     };
-    if (const auto ours = require_ours(world.configuration, service, "Configuration"); !ours) {
-        draft.manage().mark_false(configurations_ready, {"NotOwned", ours.error().message});
+    if (!is_ours(world.configuration, service)) {
+        draft.manage().mark_false(condition_configurations_ready,
+                                  model::reason_not_owned("Configuration", service.metadata.name));
         return finish();
     }
     const bool settled = settle(
@@ -224,10 +216,8 @@ Plan plan_service(const ServiceWorld& world, base::WallTime now) {
          fmt::format("Created Configuration \"{}\"", service.metadata.name)});
     const auto named = model::text_at(service.spec(), {"template", "metadata", "name"});
     if (!settled || !is_observed(*world.configuration)) {
-        draft.manage().mark_unknown(
-            configurations_ready,
-            {"OutOfDate",
-             "The Configuration is still working to reflect the latest desired specification."});
+        draft.manage().mark_unknown(condition_configurations_ready,
+                                    model::reason_out_of_date("Configuration"));
         // With a name given by the user the Route waits: else it could lead to a revision of that
         // name which is somebody else's.
         if (!named.empty() || !settled) {
@@ -239,16 +229,11 @@ Plan plan_service(const ServiceWorld& world, base::WallTime now) {
     } else {
         copy_fields(draft, *world.configuration,
                     {"latestReadyRevisionName", "latestCreatedRevisionName"});
-        take_ready(draft, configurations_ready, *world.configuration);
+        take_ready(draft, condition_configurations_ready, *world.configuration);
     }
     if (!named.empty() && world.named_revision != nullptr &&
         !may_use_named_revision(*world.named_revision, *world.configuration)) {
-        draft.manage().mark_false(
-            routes_ready,
-            {"RevisionNameTaken",
-             fmt::format("The revision name \"{}\" is taken by a conflicting Revision, so traffic "
-                         "will not be migrated",
-                         named)});
+        draft.manage().mark_false(condition_routes_ready, model::reason_revision_name_taken(named));
         return finish();
     }
     plan_route(world, draft, plan);

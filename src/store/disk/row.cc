@@ -57,6 +57,17 @@ base::Result<Row> to_row(const model::Object& object, Sealer& sealer, std::size_
     return row;
 }
 
+base::Result<model::Object> from_document(std::string_view document) {
+    boost::json::error_code error;
+    boost::json::parse_options options;
+    options.max_depth = depth_max;
+    auto parsed = boost::json::parse(model::as_json(document), error, {}, options);
+    if (error) {
+        return fail(Code::invalid, "its stored document is not JSON ({})", error.message());
+    }
+    return model::object_from_json(std::move(parsed));
+}
+
 base::Result<model::Object> from_row(const Row& row, Sealer& sealer) {
     std::string unsealed;
     const std::string* text = &row.document;
@@ -68,15 +79,7 @@ base::Result<model::Object> from_row(const Row& row, Sealer& sealer) {
         unsealed = *std::move(opened);
         text = &unsealed;
     }
-    boost::json::error_code error;
-    boost::json::parse_options options;
-    options.max_depth = depth_max;
-    auto document = boost::json::parse(*text, error, {}, options);
-    if (error) {
-        return fail(Code::invalid, "{}: its stored document is not JSON ({})", row_name(row),
-                    error.message());
-    }
-    auto object = model::object_from_json(std::move(document));
+    auto object = from_document(*text);
     if (!object) {
         return base::wrap(row_name(row), std::move(object).error());
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "model/object/object.h"
@@ -31,6 +32,8 @@ std::uint64_t digest_of(const Row& row);
 
 // Errors: exhausted (the document is larger than bytes_max), those of the sealer.
 base::Result<Row> to_row(const model::Object& object, Sealer& sealer, std::size_t bytes_max);
+// An object from its document, unsealed. Errors: invalid.
+base::Result<model::Object> from_document(std::string_view document);
 // Errors: invalid (not what to_row wrote, or sealed with a key that is not there; the message names
 // the object).
 base::Result<model::Object> from_row(const Row& row, Sealer& sealer);
