@@ -364,14 +364,16 @@ TEST_F(Program, AFailureNamesTheStepThePathAndTheReason) {
 
 TEST_F(Program, ANameIsLookedForInThePathOfItsEnvironment) {
     Running program(run());
-    auto wanted = plan("named", "");
-    wanted.argv = {"sh", "-c", "exit 9"};
-    for (const char* path : {"PATH=/nowhere:/tmp:/bin", "HOME=/"}) {
-        wanted.environment = {path};
-        program.launch(wanted);
-        const auto ending = program.await_ended("named");
-        ASSERT_TRUE(ending);
-        EXPECT_EQ(ending->number, 9) << path;
+    int number = 0;
+    for (const char* variable : {"PATH=/nowhere:/tmp:/bin", "HOME=/"}) {
+        const auto name = "named" + std::to_string(++number);
+        auto wanted = plan(name, "");
+        wanted.argv = {"sh", "-c", "exit 9"};
+        wanted.environment = {variable};
+        const auto frame = text_of(program.launch(wanted));
+        const auto ending = program.await_ended(name);
+        ASSERT_TRUE(ending) << variable << frame;
+        EXPECT_EQ(ending->number, 9) << variable;
     }
 }
 
