@@ -209,6 +209,14 @@ TEST(ApiWrite, UnknownFieldsAreRefusedWarnedOfOrIgnoredAsAsked) {
     EXPECT_EQ(world.post(url + "Loud", body).status, 400);
 }
 
+TEST(ApiWrite, WhatOldClientsSendOfSelfLinksIsDropped) {
+    World world;
+    const auto made = world.post("/api/v1/namespaces/default/configmaps",
+                                 R"({"metadata":{"name":"a","selfLink":"/elsewhere"}})");
+    EXPECT_EQ(made.status, 201);
+    EXPECT_EQ(made.text.find("selfLink"), std::string::npos) << made.text;
+}
+
 TEST(ApiWrite, UnknownFieldsOfCoreKindsAreRefusedWarnedOfOrIgnoredAsAsked) {
     struct Case {
         const char* what;

@@ -25,7 +25,7 @@ std::span<const Command> commands() {
         traffic_command(),    rollback_command(), delete_command(),  ls_command(),
         revisions_command(),  describe_command(), explain_command(), get_command(),
         apply_command(),      token_command(),    doctor_command(),  version_command(),
-        completion_command(), help_command()};
+        completion_command(), complete_command(), help_command()};
     return all;
 }
 
@@ -46,7 +46,7 @@ std::span<const Flag> global_flags() {
          .help = "where to look and to put things (default: default)"},
         {.name = "--no-color", .help = "no colour, whatever the terminal can ($NO_COLOR)"},
         {.name = "--progress",
-         .value = "auto|plain|json",
+         .value = "auto|plain|tty|json",
          .help = "how work that takes long is shown on stderr (default: auto)"},
         {.name = "--help", .letter = "-h", .help = "what a command does and takes"},
     };

@@ -26,7 +26,23 @@ struct Command {
     std::string_view details = {};
     // What may stand first behind the name, for completion: "create", "ls".
     std::vector<std::string_view> first_words = {};
-    enum class Group : std::uint8_t { run, change, look, objects, platform } group = Group::look;
+    // What the words behind the name are names of, for completion: of Knative services, or of a
+    // kind that the first word says, or of services where it says none.
+    enum class Names : std::uint8_t {
+        none,
+        services,
+        objects,
+        objects_or_services
+    } names = Names::none;
+    // Hidden ones are for other programs: neither help nor completion lists them.
+    enum class Group : std::uint8_t {
+        run,
+        change,
+        look,
+        objects,
+        platform,
+        hidden
+    } group = Group::look;
     // The session outlives the task. An error is reported by run(); an Exit has been explained.
     // Null: app does it before cli is asked (`up`); listed for help and completion.
     async::Task<Outcome> (*run)(Session& session) = nullptr;

@@ -33,7 +33,9 @@ int misuse(Context& context, std::string_view message) {
 int unknown_command(Context& context, std::string_view name) {
     std::vector<std::string_view> names;
     for (const auto& command : commands()) {
-        names.push_back(command.name);
+        if (command.group != Command::Group::hidden) {
+            names.push_back(command.name);
+        }
     }
     const auto meant = nearest(name, names);
     return misuse(context, meant.empty() ? fmt::format("unknown command \"{}\"", name)
@@ -65,7 +67,10 @@ async::Task<int> run(Context& context, std::vector<std::string> words) {
                                       invocation.error().message, name));
         co_return static_cast<int>(Exit::usage);
     }
-    if (invocation->has("--help")) {
+    // `tidemill deploy help` is what people type who do not know yet.
+    const bool asks = invocation->words.size() == 1 && invocation->words.front() == "help" &&
+                      command->group != Command::Group::hidden;
+    if (invocation->has("--help") || asks) {
         context.out.write(help_of(*command));
         co_return static_cast<int>(Exit::done);
     }
@@ -73,9 +78,9 @@ async::Task<int> run(Context& context, std::vector<std::string> words) {
         co_return misuse(context, fmt::format("\"{}\" must be the first word", name));
     }
     const auto progress = invocation->text("--progress", "auto");
-    if (progress != "auto" && progress != "plain" && progress != "json") {
-        co_return misuse(context,
-                         fmt::format("--progress: \"{}\" is none of auto, plain, json", progress));
+    if (progress != "auto" && progress != "plain" && progress != "tty" && progress != "json") {
+        co_return misuse(
+            context, fmt::format("--progress: \"{}\" is none of auto, plain, tty, json", progress));
     }
     Session session(context, *command, *std::move(invocation));
     const auto outcome = co_await command->run(session);

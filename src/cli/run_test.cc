@@ -324,6 +324,106 @@ TEST_F(Run, GetPrintsTheServersTableAndDocuments) {
     EXPECT_EQ(run({"get", "svc", "-o", "xml"}), 2);
 }
 
+TEST_F(Run, GetOfSeveralKindsAndObjects) {
+    discover(api);
+    const std::string maps = "/api/v1/namespaces/default/configmaps";
+    const auto table = [](std::string_view rows) {
+        return fmt::format(R"({{"columnDefinitions":[{{"name":"Name","format":"name"}}],)"
+                           R"("rows":[{}]}})",
+                           rows);
+    };
+    answer("GET " + services, table(R"({"cells":["shop"]})"));
+    answer("GET " + maps, table(R"({"cells":["a"]},{"cells":["b"]})"));
+    EXPECT_EQ(run({"get", "ksvc,cm"}), 0) << err;
+    EXPECT_EQ(out, "NAME\nservice.serving.knative.dev/shop\n\nNAME\nconfigmap/a\nconfigmap/b\n");
+    EXPECT_EQ(run({"get", "cm", "--no-headers", "--field-selector", "metadata.name=a"}), 0);
+    EXPECT_EQ(out, "a\nb\n");
+    EXPECT_EQ(api.asked.back(), "GET " + maps + "?fieldSelector=metadata.name%3Da");
+    answer("GET " + services + "/shop", R"({"metadata":{"name":"shop"}})");
+    answer("GET " + maps + "/a", R"({"metadata":{"name":"a"}})");
+    EXPECT_EQ(run({"get", "ksvc/shop", "cm/a", "-o", "json"}), 0) << err;
+    EXPECT_NE(out.find("\"List\""), std::string::npos) << out;
+    EXPECT_EQ(run({"get", "ksvc/shop", "cm/none", "cm/a", "-o", "name"}), 3);
+    EXPECT_EQ(out, "service.serving.knative.dev/shop\nconfigmap/a\n");
+    EXPECT_EQ(run({"get", "ksvc/shop", "cm/a", "-o", "jsonl"}), 0);
+    EXPECT_EQ(out, "{\"metadata\":{\"name\":\"shop\"}}\n{\"metadata\":{\"name\":\"a\"}}\n");
+    const std::vector<std::vector<std::string>> wrong{
+        {"get", "ksvc/shop", "a"}, {"get", "ksvc,cm", "a"},    {"get", "ksvc,cm", "-w"},
+        {"get", "ksvc/"},          {"get", "ksvc", "a", "-A"}, {"get", "ksvc,unicorns"}};
+    for (const auto& words : wrong) {
+        EXPECT_EQ(run(words), 2) << words[1];
+    }
+}
+
+TEST_F(Run, CompletionKnowsCommandsFlagsKindsAndNames) {
+    discover(api);
+    const std::string list =
+        R"({"items":[{"metadata":{"name":"shop"}},{"metadata":{"name":"till"}}]})";
+    answer("GET " + services, list);
+    answer("GET /api/v1/namespaces/default/configmaps", list);
+    answer("GET /api/v1/namespaces", R"({"items":[{"metadata":{"name":"team"}}]})");
+    answer("GET /apis/serving.knative.dev/v1/namespaces/team/services",
+           R"({"items":[{"metadata":{"name":"theirs"}}]})");
+    struct Row {
+        const char* what;
+        std::vector<std::string> line;
+        const char* want;
+    };
+    const Row rows[] = {
+        {"commands", {"rol"}, "rollback\tGive all traffic to the revision before\n"},
+        {"flags", {"get", "--no-h"}, "--no-headers\ta table without its first line\n"},
+        {"flags for everything",
+         {"--kubec"},
+         "--kubeconfig\tthe way to a platform ($KUBECONFIG)\n"},
+        {"first words", {"token", "rev"}, "revoke\n"},
+        {"services", {"logs", "s"}, "shop\n"},
+        {"one service is enough", {"logs", "shop", ""}, ""},
+        {"names of a kind", {"get", "cm", "t"}, "till\n"},
+        {"names behind a slash", {"get", "cm/s"}, "cm/shop\n"},
+        {"kinds", {"get", "configm"}, "configmaps\tConfigMap (v1)\n"},
+        {"kinds behind a comma",
+         {"get", "ksvc,c"},
+         "ksvc,configmaps\tConfigMap (v1)\nksvc,cm\tConfigMap (v1)\n"},
+        {"services where no kind is needed", {"delete", "sho"}, "shop\n"},
+        {"namespaces", {"ls", "-n", "te"}, "team\n"},
+        {"in the namespace of the line", {"-n", "team", "logs", ""}, "theirs\n"},
+        {"formats", {"get", "cm", "-o", "js"}, "json\njsonl\njsonpath=\n"},
+        {"values", {"--progress", "t"}, "tty\n"},
+        {"nothing behind what is no command", {"frob", ""}, ""},
+    };
+    for (const auto& row : rows) {
+        std::vector<std::string> words{"__complete", "--"};
+        words.insert(words.end(), row.line.begin(), row.line.end());
+        EXPECT_EQ(run(words), 0) << row.what;
+        EXPECT_EQ(out, row.want) << row.what << err;
+    }
+    context.environment.clear();
+    EXPECT_EQ(run({"__complete", "--", "logs", ""}), 0);
+    EXPECT_EQ(out + err, "");
+}
+
+TEST_F(Run, FollowedLogsTakeInNewInstancesFromAWatch) {
+    const std::string pods = "/api/v1/namespaces/default/pods";
+    answer("GET " + services + "/shop", service(1, 1, "True"));
+    answer("GET " + pods,
+           R"({"metadata":{"resourceVersion":"5"},"items":[{"metadata":{"name":"a"}}]})");
+    answer("GET " + pods, R"({"message":"that was all"})", 403);
+    answer("WATCH " + pods, event(R"({"metadata":{"name":"a"}})") +
+                                event(R"({"metadata":{"name":"b"}})") +
+                                R"({"type":"ERROR","object":{"message":"too old"}})" + "\n");
+    answer("GET " + pods + "/a/log", "2026-01-01T00:00:01Z one\n");
+    answer("GET " + pods + "/b/log", "2026-01-01T00:00:02Z two\n");
+    EXPECT_EQ(run({"logs", "shop", "-f", "--tail", "1"}), 4);
+    EXPECT_NE(out.find("one\n"), std::string::npos) << out;
+    EXPECT_NE(out.find("[b] two\n"), std::string::npos) << out;
+    const auto asked = [&](std::string_view what) { return std::ranges::count(api.asked, what); };
+    const std::string label = "labelSelector=serving.knative.dev%2Fservice%3Dshop";
+    EXPECT_EQ(asked("WATCH " + pods + "?watch=true&resourceVersion=5&" + label), 1);
+    EXPECT_EQ(asked("GET " + pods + "?" + label), 2);
+    EXPECT_EQ(asked("GET " + pods + "/a/log?tailLines=1&timestamps=true&follow=true"), 1);
+    EXPECT_EQ(asked("GET " + pods + "/b/log?timestamps=true&follow=true"), 1);
+}
+
 TEST_F(Run, ApplySaysWhatChangedAndWritesNothingWhenOneDocumentIsWrong) {
     discover(api);
     const std::string maps = "/api/v1/namespaces/default/configmaps";
@@ -512,12 +612,14 @@ TEST_F(Run, VersionHelpAndCompletionNeedNoServer) {
     EXPECT_EQ(out, "client 1.2.3\n");
     EXPECT_EQ(run({"help", "exit-codes"}), 0);
     EXPECT_NE(out.find("130"), std::string::npos);
+    EXPECT_EQ(run({"deploy", "help"}), 0);
+    EXPECT_NE(out.find("Usage: tidemill deploy"), std::string::npos);
     for (const auto* const shell : {"bash", "zsh", "fish"}) {
         EXPECT_EQ(run({"completion", shell}), 0);
-        for (const auto* const word : {"deploy", "rollback", "up", "min-scale", "revoke"}) {
-            EXPECT_NE(out.find(word), std::string::npos) << shell << " " << word;
-        }
+        EXPECT_NE(out.find("__complete -- "), std::string::npos) << shell;
     }
+    EXPECT_EQ(run({"help"}), 0);
+    EXPECT_EQ(out.find("__complete"), std::string::npos);
     EXPECT_EQ(run({"completion", "tcsh"}), 2);
     EXPECT_TRUE(api.asked.empty());
 }

@@ -57,8 +57,8 @@ base::Status check(const host::LaunchPlan& plan) {
     if (plan.note.size() > note_bytes_max) {
         return refuse("the note is too long");
     }
-    if (plan.argv.empty() || !plan.argv[0].starts_with('/')) {
-        return refuse("the program's path is not absolute");
+    if (plan.argv.empty() || plan.argv[0].empty()) {
+        return refuse("there is no program to run");
     }
     if (!plan.directory.starts_with('/')) {
         return refuse("the working directory is not absolute");

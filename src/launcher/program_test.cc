@@ -335,6 +335,11 @@ TEST_F(Program, AFailureNamesTheStepThePathAndTheReason) {
     };
     EXPECT_EQ(attempt([](auto& p) { p.argv = {"/bin/nothing"}; }),
               "exec /bin/nothing: No such file or directory");
+    EXPECT_EQ(attempt([](auto& p) {
+                  p.argv = {"nothing"};
+                  p.environment = {"PATH=:/nowhere:/bin"};
+              }),
+              "exec nothing: No such file or directory");
     EXPECT_EQ(attempt([](auto& p) { p.argv = {"/etc"}; }), "exec /etc: No such file or directory");
     EXPECT_EQ(attempt([](auto& p) { p.argv = {"/tmp"}; }), "exec /tmp: Permission denied");
     EXPECT_EQ(attempt([](auto& p) {
@@ -355,6 +360,21 @@ TEST_F(Program, AFailureNamesTheStepThePathAndTheReason) {
         "bind /no/such/app: No such file or directory");
     // Nothing is left: the name can be used again.
     EXPECT_EQ(text_of(program.launch(plan("bad", "true"))), "frame 33");
+}
+
+TEST_F(Program, ANameIsLookedForInThePathOfItsEnvironment) {
+    Running program(run());
+    int number = 0;
+    for (const char* variable : {"PATH=/nowhere:/tmp:/bin", "HOME=/"}) {
+        const auto name = "named" + std::to_string(++number);
+        auto wanted = plan(name, "");
+        wanted.argv = {"sh", "-c", "exit 9"};
+        wanted.environment = {variable};
+        const auto frame = text_of(program.launch(wanted));
+        const auto ending = program.await_ended(name);
+        ASSERT_TRUE(ending) << variable << frame;
+        EXPECT_EQ(ending->number, 9) << variable;
+    }
 }
 
 TEST_F(Program, AnEndIsReportedWithItsCodeOrSignal) {

@@ -36,6 +36,13 @@ bool is_clean_absolute(std::string_view path) {
     return std::ranges::none_of(parts, [](auto part) { return part == ".." || part == "."; });
 }
 
+// A path, or a name that the launcher looks for in PATH; relative ones begin in the working
+// directory, as the image's author meant them.
+bool is_program(std::string_view word) {
+    const auto parts = base::split(word, '/');
+    return !word.empty() && std::ranges::none_of(parts, [](auto part) { return part == ".."; });
+}
+
 bool below(std::string_view path, std::string_view directory) {
     return path == directory ||
            (path.starts_with(directory) && (directory == "/" || path[directory.size()] == '/'));
@@ -46,8 +53,10 @@ base::Status check(const Workload& workload) {
         return base::fail(base::Code::invalid, "{}: {} {}: must be an absolute path without '..'",
                           workload.instance, what, value);
     };
-    if (workload.command.empty() || !is_clean_absolute(workload.command.front())) {
-        return refuse("command", workload.command.empty() ? "" : workload.command.front());
+    if (workload.command.empty() || !is_program(workload.command.front())) {
+        return base::fail(base::Code::invalid, "{}: command {}: must be a program without '..'",
+                          workload.instance,
+                          workload.command.empty() ? "" : workload.command.front());
     }
     if (!is_clean_absolute(workload.directory)) {
         return refuse("working directory", workload.directory);

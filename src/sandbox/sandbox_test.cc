@@ -145,7 +145,9 @@ TEST(PlanLaunch, RefusesTable) {
     };
     const Case cases[] = {
         {"no command", [](Workload& w) { w.command.clear(); }, "command"},
-        {"a relative command", [](Workload& w) { w.command = {"run"}; }, "command run"},
+        {"a command above where it begins", [](Workload& w) { w.command = {"../run"}; },
+         "command ../run"},
+        {"a command without a word", [](Workload& w) { w.command = {""}; }, "command :"},
         {"a relative directory", [](Workload& w) { w.directory = "app"; }, "directory app"},
         {"a target that climbs", [](Workload& w) { w.mounts[0].target = "/a/../b"; }, "/a/../b"},
         {"a mount over everything", [](Workload& w) { w.mounts[0].target = "/"; }, "mount /"},

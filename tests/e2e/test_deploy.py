@@ -417,6 +417,27 @@ class Looking(ApiCase):
             with self.subTest(name):
                 self.assertTrue(self.tidemill(name, "--help").stdout)
 
+    def test_bash_completes_what_is_there(self):
+        def complete(*line):
+            script = (f'source <("{BINARY}" completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tidemill; '
+                      'printf "%s\\n" "${COMPREPLY[@]}"')
+            done = subprocess.run(["bash", "-c", script, "bash", str(BINARY), *line], capture_output=True, text=True,
+                                  timeout=20, env={**os.environ, "TIDEMILL_DATA": str(self.platform.data)})
+            self.assertEqual(done.stderr, "")
+            return done.stdout.split()
+        self.assertEqual(complete("rev"), ["revisions"])
+        self.assertIn("app", complete("logs", ""))
+        self.assertIn("app-00001", complete("get", "revisions", "app-"))
+        self.assertIn("ksvc/app", complete("get", "ksvc/ap"))
+        self.assertIn("default", complete("ls", "-n", "d"))
+
+    def test_several_kinds_at_once(self):
+        text = self.tidemill("get", "ksvc,routes").stdout
+        self.assertRegex(text, r"(?m)^service\.serving\.knative\.dev/app ")
+        self.assertRegex(text, r"(?m)^route\.serving\.knative\.dev/app ")
+        done = self.tidemill("get", "ksvc/app", "revision/app-00001", "-o", "name").stdout
+        self.assertEqual(done, "service.serving.knative.dev/app\nrevision.serving.knative.dev/app-00001\n")
+
     def test_apply(self):
         image = self.get("app")["spec"]["template"]["spec"]["containers"][0]["image"]
         document = service("applied", image)

@@ -131,6 +131,8 @@ Answered<model::Object> admitted(Call& call, const Admitting& with, model::Objec
                                  const model::Object* previous) {
     const auto& kind = model::kind_of(object.kind);
     const auto name = object.metadata.name;
+    // Nobody has written it since Kubernetes 1.20, and a wrong one misleads.
+    object.metadata.other.stable_erase("selfLink");
     if (previous == nullptr) {
         object.metadata.other.stable_erase("managedFields");
         if (object.kind == model::KindId::core_namespace) {

@@ -34,6 +34,9 @@ void read_group(const wire::Json& group, std::vector<KindEntry>& out) {
             for (const auto& name : list_at(resource, "shortNames")) {
                 entry.short_names.push_back(cell_text(name));
             }
+            for (const auto& name : list_at(resource, "categories")) {
+                entry.categories.push_back(cell_text(name));
+            }
             out.push_back(std::move(entry));
         }
     }
@@ -54,11 +57,12 @@ std::string KindEntry::path(std::string_view space, std::string_view name) const
     return out;
 }
 
-async::Task<Result<Kinds>> Kinds::discover(client::ApiClient& api) {
+async::Task<Result<Kinds>> Kinds::discover(client::ApiClient& api, base::Duration limit) {
     std::vector<KindEntry> entries;
     for (const std::string root : {"/apis", "/api"}) {
         client::CallOptions options;
         options.accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        options.limit = limit;
         CO_TRY(const auto document, co_await api.json("GET", root, "", std::move(options)));
         for (const auto& group : list_at(document, "items")) {
             read_group(group, entries);
@@ -101,6 +105,21 @@ Result<const KindEntry*> Kinds::find(std::string_view word) const {
     const auto meant = nearest(word, names);
     return fail(Code::invalid, "the server has no kind \"{}\"{}", word,
                 meant.empty() ? "" : fmt::format(". Did you mean {}?", meant));
+}
+
+Result<std::vector<const KindEntry*>> Kinds::find_all(std::string_view word) const {
+    std::vector<const KindEntry*> out;
+    const auto lowered = base::lower(word);
+    for (const auto& entry : entries_) {
+        if (std::ranges::find(entry.categories, lowered) != entry.categories.end()) {
+            out.push_back(&entry);
+        }
+    }
+    if (out.empty()) {
+        TRY(const auto* const one, find(word));
+        out.push_back(one);
+    }
+    return out;
 }
 
 Result<const KindEntry*> Kinds::find_exact(std::string_view api_version,

@@ -18,6 +18,7 @@ struct KindEntry {
     std::string plural;    // "services"
     std::string singular;  // "service"
     std::vector<std::string> short_names;
+    std::vector<std::string> categories = {};  // "all", "knative": words for several kinds at once
     enum class Scope : std::uint8_t { cluster, spaced } scope = Scope::spaced;
 
     std::string api_version() const { return group.empty() ? version : group + "/" + version; }
@@ -29,8 +30,10 @@ struct KindEntry {
 
 class Kinds {
 public:
-    // Asks the server. `api` outlives the task. Errors: those of the call.
-    static async::Task<base::Result<Kinds>> discover(client::ApiClient& api);
+    // Asks the server, for at most `limit` each of two times. `api` outlives the task. Errors:
+    // those of the call.
+    static async::Task<base::Result<Kinds>> discover(
+        client::ApiClient& api, base::Duration limit = std::chrono::seconds(30));
     explicit Kinds(std::vector<KindEntry> entries) : entries_(std::move(entries)) {}
 
     // By plural, singular, kind or short name, with or without ".group" behind it; where several
@@ -41,6 +44,10 @@ public:
     base::Result<const KindEntry*> find_exact(std::string_view api_version,
                                               std::string_view kind) const;
     bool has(std::string_view word) const;
+    // Every kind that a word means: those of a category, else the one of that name. Errors:
+    // invalid.
+    base::Result<std::vector<const KindEntry*>> find_all(std::string_view word) const;
+    const std::vector<KindEntry>& entries() const { return entries_; }
 
 private:
     const KindEntry* look_up(std::string_view word) const;

@@ -22,4 +22,10 @@ inline constexpr std::string_view default_kind = "services.serving.knative.dev";
 base::Result<std::vector<Target>> parse_targets(const Kinds& kinds,
                                                 const std::vector<std::string>& words);
 
+// What `get` is asked for: a target without a name is all objects of its kind. Words are
+// KIND/NAME…, KIND NAME…, or KIND and KIND,KIND,… where a kind may be a category ("all"). The kinds
+// outlive the result. Errors: invalid.
+base::Result<std::vector<Target>> parse_wanted(const Kinds& kinds,
+                                               const std::vector<std::string>& words);
+
 }  // namespace tidemill::cli

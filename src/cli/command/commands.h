@@ -7,6 +7,7 @@ namespace tidemill::cli {
 
 Command apply_command();
 Command completion_command();
+Command complete_command();  // __complete, which the shells' scripts ask
 Command delete_command();
 Command deploy_command();
 Command describe_command();

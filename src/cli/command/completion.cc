@@ -1,116 +1,60 @@
-// completion: scripts for shells, made from the table of commands.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
+// completion: scripts for shells. They know nothing: what may follow is asked of `__complete`.
 #include "cli/api/session.h"
 #include "cli/command/commands.h"
 
 namespace tidemill::cli {
 namespace {
 
-// What may follow a command: its first words and its flags.
-std::vector<std::string_view> followers(const Command& command) {
-    auto out = command.first_words;
-    for (const auto& flag : flags_of(command)) {
-        out.push_back(flag.name);
-        if (!flag.letter.empty()) {
-            out.push_back(flag.letter);
-        }
-    }
-    return out;
+// The program is called as it was written, so that a copy elsewhere completes itself. Where there
+// is nothing to say, the shell completes files. A value that may go on ("kind/", "jsonpath=") gets
+// no space.
+constexpr std::string_view bash =
+    R"sh(# bash completion of tidemill: source <(tidemill completion bash)
+_tidemill() {
+  local line current="${COMP_WORDS[COMP_CWORD]}"
+  COMPREPLY=()
+  while IFS= read -r line; do
+    COMPREPLY+=("${line%%$'\t'*}")
+  done < <("${COMP_WORDS[0]}" __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  if [[ ${#COMPREPLY[@]} -eq 1 && ( ${COMPREPLY[0]} == */ || ${COMPREPLY[0]} == *= ) ]]; then
+    compopt -o nospace 2>/dev/null
+  fi
 }
+complete -o default -F _tidemill tidemill
+)sh";
 
-std::vector<std::string_view> names() {
-    std::vector<std::string_view> out;
-    for (const auto& command : commands()) {
-        out.push_back(command.name);
-    }
-    return out;
+constexpr std::string_view zsh = R"sh(#compdef tidemill
+# zsh completion of tidemill: source <(tidemill completion zsh)
+_tidemill() {
+  local -a found
+  local line value
+  for line in "${(@f)$("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+    [[ -z "$line" ]] && continue
+    value="${line%%$'\t'*}"
+    found+=("${value//:/\\:}:${line#*$'\t'}")
+  done
+  if (( ${#found} )); then _describe tidemill found; else _files; fi
 }
+compdef _tidemill tidemill
+)sh";
 
-std::string bash() {
-    std::string cases;
-    for (const auto& command : commands()) {
-        cases += fmt::format("    {}) words=\"{}\" ;;\n", command.name,
-                             fmt::join(followers(command), " "));
-    }
-    return fmt::format(
-        "# bash completion of tidemill: source <(tidemill completion bash)\n"
-        "_tidemill() {{\n"
-        "  local command=\"\" word words\n"
-        "  for word in \"${{COMP_WORDS[@]:1:COMP_CWORD-1}}\"; do\n"
-        "    case \"$word\" in -*) ;; *) command=\"$word\"; break ;; esac\n"
-        "  done\n"
-        "  case \"$command\" in\n"
-        "{}"
-        "    *) words=\"{}\" ;;\n"
-        "  esac\n"
-        "  COMPREPLY=($(compgen -W \"$words\" -- \"${{COMP_WORDS[COMP_CWORD]}}\"))\n"
-        "}}\n"
-        "complete -o default -F _tidemill tidemill\n",
-        cases, fmt::join(names(), " "));
-}
-
-// Text within single quotes of a shell.
-std::string quoted(std::string_view text) {
-    std::string out = "'";
-    for (const char c : text) {
-        out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    }
-    return out + "'";
-}
-
-std::string zsh() {
-    std::string all;
-    std::string cases;
-    for (const auto& command : commands()) {
-        all += fmt::format("    {}\n", quoted(fmt::format("{}:{}", command.name, command.summary)));
-        cases += fmt::format("    {}) compadd -- {} ;;\n", command.name,
-                             fmt::join(followers(command), " "));
-    }
-    return fmt::format(
-        "#compdef tidemill\n"
-        "# zsh completion of tidemill: source <(tidemill completion zsh)\n"
-        "_tidemill() {{\n"
-        "  local -a all\n"
-        "  all=(\n{}  )\n"
-        "  if (( CURRENT == 2 )); then _describe command all; return; fi\n"
-        "  case \"$words[2]\" in\n"
-        "{}"
-        "  esac\n"
-        "  _files\n"
-        "}}\n"
-        "compdef _tidemill tidemill\n",
-        all, cases);
-}
-
-std::string fish() {
-    std::string out = "# fish completion of tidemill: tidemill completion fish | source\n";
-    for (const auto& command : commands()) {
-        out += fmt::format("complete -c tidemill -n __fish_use_subcommand -a {} -d {}\n",
-                           command.name, quoted(command.summary));
-        const auto seen = fmt::format("'__fish_seen_subcommand_from {}'", command.name);
-        for (const auto word : command.first_words) {
-            out += fmt::format("complete -c tidemill -n {} -a {}\n", seen, word);
-        }
-        for (const auto& flag : flags_of(command)) {
-            out += fmt::format(
-                "complete -c tidemill -n {} -l {}{}{} -d {}\n", seen, flag.name.substr(2),
-                flag.letter.empty() ? "" : fmt::format(" -s {}", flag.letter.substr(1)),
-                flag.value.empty() ? "" : " -r", quoted(flag.help));
-        }
-    }
-    return out;
-}
+constexpr std::string_view fish =
+    R"sh(# fish completion of tidemill: tidemill completion fish | source
+function __tidemill_complete
+  set -l words (commandline -opc)
+  $words[1] __complete -- $words[2..-1] (commandline -ct) 2>/dev/null
+end
+complete -c tidemill -f -n 'test -n "$(__tidemill_complete)"' -a '(__tidemill_complete)'
+)sh";
 
 async::Task<Outcome> run_completion(Session& session) {
     const std::string shell = session.words().empty() ? "" : session.words().front();
     if (shell == "bash") {
-        session.print(bash());
+        session.print(bash);
     } else if (shell == "zsh") {
-        session.print(zsh());
+        session.print(zsh);
     } else if (shell == "fish") {
-        session.print(fish());
+        session.print(fish);
     } else {
         co_return session.misuse("give bash, zsh or fish");
     }
@@ -125,6 +69,7 @@ Command completion_command() {
             .summary = "A script that teaches your shell these commands",
             .examples = {"source <(tidemill completion bash)"},
             .flags = {},
+            .details = "Commands, flags, kinds, and the names of what is there now.",
             .first_words = {"bash", "zsh", "fish"},
             .group = Command::Group::platform,
             .run = &run_completion};

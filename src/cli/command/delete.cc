@@ -86,6 +86,7 @@ Command delete_command() {
                       {.name = "--timeout",
                        .value = "DURATION",
                        .help = "how long --wait waits (default 60s)"}},
+            .names = Command::Names::objects_or_services,
             .group = Command::Group::change,
             .run = &run_delete};
 }

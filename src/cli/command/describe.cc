@@ -143,6 +143,7 @@ Command describe_command() {
             .summary = "One service or object in detail, with its conditions and events",
             .examples = {"tidemill describe shop", "tidemill describe revision shop-00001"},
             .flags = {},
+            .names = Command::Names::objects_or_services,
             .group = Command::Group::look,
             .run = &run_describe};
 }

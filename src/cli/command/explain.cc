@@ -130,6 +130,7 @@ Command explain_command() {
             .summary = "Why this many instances, why this revision, how the last starts went",
             .examples = {"tidemill explain shop", "tidemill explain shop -o json"},
             .flags = {output_flag()},
+            .names = Command::Names::services,
             .group = Command::Group::look,
             .run = &run_explain};
 }

@@ -25,7 +25,9 @@ async::Task<Outcome> run_help(Session& session) {
     }
     std::vector<std::string_view> names{"exit-codes"};
     for (const auto& command : commands()) {
-        names.push_back(command.name);
+        if (command.group != Command::Group::hidden) {
+            names.push_back(command.name);
+        }
     }
     const auto meant = nearest(words.front(), names);
     co_return session.misuse(

@@ -178,6 +178,7 @@ Command invoke_command() {
         .details =
             "It goes through the proxy, as every request does. Exit 1 for an answer of "
             "400 and above.",
+        .names = Command::Names::services,
         .group = Command::Group::run,
         .run = &run_invoke};
 }

@@ -21,8 +21,9 @@ using base::fail;
 using base::Result;
 
 constexpr std::size_t pods_max = 256;
-// How soon the log of a new instance joins those that are followed.
-constexpr auto look_every = std::chrono::milliseconds(500);
+// How long to wait before the instances are listed again after their watch has ended: a platform
+// that restarts is not asked in a loop.
+constexpr auto list_again_after = std::chrono::milliseconds(500);
 
 struct Question {
     std::string query;  // without '?', with a '&' behind each part
@@ -87,20 +88,25 @@ private:
     Question::Stamps stamps_;
 };
 
-async::Task<Result<std::vector<std::string>>> pods_of(Session& session, std::string space,
-                                                      std::string service) {
-    CO_TRY(auto* const api, session.api());
-    CO_TRY(const auto list,
-           co_await api->json(
-               "GET", paths::core(space, "pods") + paths::with_label(paths::service_label, service),
-               "", {}));
+std::string pods_path(std::string_view space, std::string_view service) {
+    return paths::core(space, "pods") + paths::with_label(paths::service_label, service);
+}
+
+struct Pods {
     std::vector<std::string> names;
+    std::string version;  // from which a watch goes on
+};
+
+async::Task<Result<Pods>> pods_of(Session& session, std::string space, std::string service) {
+    CO_TRY(auto* const api, session.api());
+    CO_TRY(const auto list, co_await api->json("GET", pods_path(space, service), "", {}));
+    Pods out{.names = {}, .version = text_at(list, "metadata.resourceVersion")};
     for (const auto& pod : list_at(list, "items")) {
-        if (names.size() < pods_max) {
-            names.push_back(name_of(pod));
+        if (out.names.size() < pods_max) {
+            out.names.push_back(name_of(pod));
         }
     }
-    co_return names;
+    co_return out;
 }
 
 async::Task<Outcome> print_once(Session& session, std::string space, std::vector<std::string> pods,
@@ -166,26 +172,80 @@ async::Task<void> follow_pod(Session& session, Printer& printer, std::string pat
     }
 }
 
-async::Task<Outcome> follow(Session& session, std::string space, std::string service,
-                            std::vector<std::string> pods, Question question) {
-    Printer printer(session, question.stamps);
-    std::set<std::string> seen;
-    async::Scope scope(session.host().loop, pods_max);
+// Follows every instance once. References outlive it.
+class Followers {
+public:
+    Followers(Session& session, std::string space, Question question)
+        : session_(session),
+          space_(std::move(space)),
+          question_(std::move(question)),
+          printer_(session, question_.stamps),
+          scope_(session.host().loop, pods_max) {}
+
+    void add(const std::string& pod) {
+        if (seen_.size() < pods_max && seen_.insert(pod).second) {
+            // A full scope is the same limit.
+            (void)scope_.spawn(follow_pod(session_, printer_, paths::core(space_, "pods", pod), pod,
+                                          question_.query, seen_));
+        }
+    }
+    // Instances that are added from here on are wanted from their first line.
+    void wants_all_lines() { question_.query.clear(); }
+    async::Task<void> join() { co_await scope_.join(); }
+
+private:
+    Session& session_;
+    std::string space_;
+    Question question_;
+    Printer printer_;
+    std::set<std::string> seen_;
+    async::Scope scope_;
+};
+
+// Adds the instances that come from `version` on, until the watch ends; why it ended does not
+// matter, since the list that follows knows better. References outlive the task.
+async::Task<void> add_new_pods(Session& session, std::string target, Followers& followers) {
+    auto api = session.another_api();
+    if (!api) {
+        co_return;
+    }
+    http::ClientRequest request;
+    request.target = std::move(target);
+    client::CallOptions options;
+    options.limit = base::Duration::zero();
+    auto take = [&followers](std::string_view line) {
+        const auto event = wire::parse_json(line);
+        const auto type = event ? text_at(*event, "type") : std::string("ERROR");
+        if (type == "ERROR") {
+            return false;
+        }
+        if (type == "ADDED" || type == "MODIFIED") {
+            followers.add(name_of(event->at("object")));
+        }
+        return true;
+    };
+    (void)co_await (*api)->stream(std::move(request), std::move(options), std::move(take));
+}
+
+async::Task<Outcome> follow(Session& session, std::string space, std::string service, Pods pods,
+                            Question question) {
+    Followers followers(session, space, std::move(question));
     for (;;) {
-        for (const auto& pod : pods) {
-            if (seen.size() < pods_max && seen.insert(pod).second) {
-                CO_CHECK_OK(scope.spawn(follow_pod(
-                    session, printer, paths::core(space, "pods", pod), pod, question.query, seen)));
-            }
+        for (const auto& pod : pods.names) {
+            followers.add(pod);
         }
         if (service.empty()) {
-            co_await scope.join();
+            co_await followers.join();
             co_return Exit::done;
         }
-        co_await async::sleep_for(session.host().loop, look_every);
+        followers.wants_all_lines();
+        co_await add_new_pods(
+            session,
+            fmt::format("{}?watch=true&resourceVersion={}&{}", paths::core(space, "pods"),
+                        pods.version, paths::with_label(paths::service_label, service).substr(1)),
+            followers);
+        co_await async::sleep_for(session.host().loop, list_again_after);
         CO_TRY(pods, co_await pods_of(session, space, service));
-        // Later instances are wanted from their first line on.
-        question.query.clear();
     }
 }
 
@@ -200,23 +260,23 @@ async::Task<Outcome> run_logs(Session& session) {
     CO_CHECK_OK(session.api());
     const auto space = session.space();
     std::string service = session.words().front();
-    std::vector<std::string> pods;
+    Pods pods;
     if (service.starts_with("pod/")) {
-        pods.push_back(service.substr(4));
+        pods.names.push_back(service.substr(4));
         service.clear();
     } else {
         CO_TRY(const auto found, co_await get_service(session, space, service));
         CO_TRY(pods, co_await pods_of(session, space, service));
     }
     const bool follows = session.given().has("--follow");
-    if (pods.empty()) {
+    if (pods.names.empty()) {
         session.say(fmt::format("No instance of {} runs now (it may be scaled to zero).{}", service,
                                 follows ? " Waiting for one." : ""));
     }
     if (follows) {
         co_return co_await follow(session, space, service, std::move(pods), *question);
     }
-    co_return co_await print_once(session, space, std::move(pods), *question);
+    co_return co_await print_once(session, space, std::move(pods.names), *question);
 }
 
 }  // namespace
@@ -235,6 +295,7 @@ Command logs_command() {
             .details =
                 "Lines of several instances are merged by time, with the instance before "
                 "each.",
+            .names = Command::Names::services,
             .group = Command::Group::look,
             .run = &run_logs};
 }

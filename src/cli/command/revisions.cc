@@ -92,6 +92,7 @@ Command revisions_command() {
             .summary = "What was deployed, with its share of the traffic",
             .examples = {"tidemill revisions shop", "tidemill revisions -o json"},
             .flags = {output_flag()},
+            .names = Command::Names::services,
             .group = Command::Group::look,
             .run = &run_revisions};
 }

@@ -65,6 +65,7 @@ Command rollback_command() {
                        .value = "DURATION",
                        .help = "how long to wait until it is so (default 30s; 0: not at all)"}},
             .details = "Nothing is built or started anew: traffic moves, and tags stay.",
+            .names = Command::Names::services,
             .group = Command::Group::change,
             .run = &run_rollback};
 }

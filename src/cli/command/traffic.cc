@@ -98,6 +98,7 @@ Command traffic_command() {
                   {.name = "--wait",
                    .value = "DURATION",
                    .help = "how long to wait until it is so (default 30s; 0: not at all)"}},
+        .names = Command::Names::services,
         .group = Command::Group::change,
         .run = &run_traffic};
 }

@@ -11,11 +11,20 @@
 namespace tidemill::cli {
 
 struct Format {
-    enum class Kind : std::uint8_t { table, wide, json, yaml, name, jsonpath } kind = Kind::table;
+    enum class Kind : std::uint8_t {
+        table,
+        wide,
+        json,
+        jsonl,  // one object in each line
+        yaml,
+        name,
+        jsonpath,
+    } kind = Kind::table;
     std::string path;  // of jsonpath
 
     bool is_document() const {
-        return kind == Kind::json || kind == Kind::yaml || kind == Kind::jsonpath;
+        return kind == Kind::json || kind == Kind::jsonl || kind == Kind::yaml ||
+               kind == Kind::jsonpath;
     }
 };
 

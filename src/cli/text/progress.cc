@@ -11,6 +11,8 @@ Progress::Progress(Session& session) : session_(session), mode_(Mode::plain) {
     auto& context = session.context();
     if (wish == "json") {
         mode_ = Mode::json;
+    } else if (wish == "tty") {
+        mode_ = Mode::terminal;
     } else if (wish == "auto" && context.err.kind == Outlet::Kind::terminal &&
                context.variable("TERM") != "dumb" && context.variable("CI").empty()) {
         mode_ = Mode::terminal;

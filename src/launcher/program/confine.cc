@@ -79,6 +79,43 @@ Failure exec_failure(const char* program) {
     return {"exec-interpreter", error, "the program's dynamic loader"};
 }
 
+// As execvp: a name without a slash is looked for in the folders of PATH, the program's own one.
+// Comes back only when nothing could be run, with the reason in errno.
+void execute(const Plan& plan) {
+    auto** const arguments = const_cast<char**>(plan.arguments.items);
+    auto** const environment = const_cast<char**>(plan.environment.items);
+    const std::string_view name = arguments[0];
+    if (name.find('/') != std::string_view::npos) {
+        ::execve(arguments[0], arguments, environment);
+        return;
+    }
+    constexpr std::string_view variable = "PATH=";
+    std::string_view folders = "/usr/local/bin:/usr/bin:/bin";  // of Debian, for users
+    for (const char* const* each = plan.environment.items; *each != nullptr; ++each) {
+        if (std::string_view(*each).starts_with(variable)) {
+            folders = std::string_view(*each).substr(variable.size());
+        }
+    }
+    int error = ENOENT;
+    for (;;) {
+        const auto colon = folders.find(':');
+        const auto folder = folders.substr(0, colon);
+        const Path file(folder.empty() ? std::string_view(".") : folder, std::string_view("/"),
+                        name);
+        if (file.good()) {
+            ::execve(file.c_str(), arguments, environment);
+            if (errno != ENOENT && errno != ENOTDIR) {
+                error = errno;
+            }
+        }
+        if (colon == std::string_view::npos) {
+            break;
+        }
+        folders.remove_prefix(colon + 1);
+    }
+    errno = error;
+}
+
 // Puts `from` at `to`, inherited by the program.
 bool pass(int from, int to) {
     return from == to ? ::fcntl(from, F_SETFD, 0) == 0 : ::dup2(from, to) == to;
@@ -146,10 +183,8 @@ Failure become(const Plan& plan, const Descriptors& descriptors) {
     if (plan.seccomp != 0 && !install_filter()) {
         return failure("seccomp", "");
     }
-    const char* program = plan.arguments.items[0];
-    ::execve(program, const_cast<char**>(plan.arguments.items),
-             const_cast<char**>(plan.environment.items));
-    return exec_failure(program);
+    execute(plan);
+    return exec_failure(plan.arguments.items[0]);
 }
 
 Failure give_up_bounding_set() {
