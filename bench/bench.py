@@ -229,6 +229,19 @@ def bench_cold(platform, directory):
         platform.run("delete", "ksvc", *names, f"cold-{kind}", seconds=300)
 
 
+def bench_thaw(platform):
+    say("thaw: the first byte of services that are frozen at zero")
+    _, image, _ = deploy(platform, ROOT / "examples/hello-python", "thaw")
+    names = [f"thaw-{n}" for n in range(COLD_SERVICES)]
+    apply(platform, [service(name, image, {"autoscaling.knative.dev/window": "6s"}) for name in names])
+    wait_until(lambda: len(platform.instances(frozen=True)) >= COLD_SERVICES, 120, "all are frozen")
+    took = [cold_request(platform, f"{name}.default.localhost") for name in names]
+    warm = [cold_request(platform, f"{name}.default.localhost") for name in names]
+    for q in (0.5, 0.99):
+        row(f"thaw.p{round(q * 100)}", "ms", quantile(took, q), "the same, running", quantile(warm, q))
+    platform.run("delete", "ksvc", "thaw", *names, seconds=300)
+
+
 # warm and per request -----------------------------------------------------------------------------------
 
 def load(address, host, connections, rate, seconds):
@@ -471,6 +484,8 @@ def main():
                 bench_deploy(platform)
             if on("cold"):
                 bench_cold(platform, directory)
+            if on("thaw"):
+                bench_thaw(platform)
             if on("warm"):
                 bench_warm(platform, directory)
             if on("proxy"):
