@@ -58,22 +58,26 @@ unit_tests() {
     ctest --test-dir build/dev --output-on-failure --no-tests=error --parallel 2 -E '^(sim|mutants)_'
 }
 
-# Well over 10,000 seeds; control's world is larger, so fewer of them fit. The two worlds run side by
-# side, one processor each. A seed that fails belongs into tests/sim/seeds.txt for ever.
+# Well over 10,000 seeds; the larger a world, the fewer of them fit. The worlds run side by side. A
+# seed that fails belongs into tests/sim/seeds.txt for ever; those are tried first.
 simulation() {
-    TIDEMILL_SIM_SEEDS=1-600 build/dev/tests/sim/control_sim_test &
+    build/dev/tests/sim/control_sim_test &
     control=$!
-    TIDEMILL_SIM_SEEDS=1-10000 build/dev/tests/sim/store_sim_test
+    build/dev/tests/sim/agent_sim_test &
+    agent=$!
+    build/dev/tests/sim/store_sim_test
     store=$?
-    wait "$control" && [ "$store" -eq 0 ]
+    wait "$control"
+    control=$?
+    wait "$agent" && [ "$control" -eq 0 ] && [ "$store" -eq 0 ]
 }
 
-# Each planted bug must be found. Control's world needs more seeds for that than sanitizers leave time
-# for, so its mutants are built for release.
+# Each planted bug must be found. The worlds of control and agent need more seeds for that than
+# sanitizers leave time for, so their mutants are built for release.
 mutants() {
     ctest --test-dir build/dev --output-on-failure --no-tests=error -R '^mutants_store$' || return 1
-    compile release --target control_mutants_test || return 1
-    build/release/tests/sim/control_mutants_test
+    compile release --target control_mutants_test agent_mutants_test || return 1
+    build/release/tests/sim/control_mutants_test && build/release/tests/sim/agent_mutants_test
 }
 
 # The rooms that more than one thread enters.

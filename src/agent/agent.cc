@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/records.h"
+#include "base/mutant.h"
 
 namespace tidemill::agent {
 namespace {
@@ -77,7 +78,14 @@ void Agent::wanted(const link::TableReceiver::Change& change) {
     }
     for (const auto& message : change.puts) {
         if (const auto* wanted = std::get_if<link::WantedRevision>(&message)) {
-            revision_of(wanted->revision).wanted = *wanted;
+            Revision& revision = revision_of(wanted->revision);
+            revision.wanted = *wanted;
+            revision.grace = wanted->spec.grace;
+            for (const auto& [name, instance] : revision.instances) {
+                if (!TIDEMILL_MUTANT("agent.adopted_hang_for_ever")) {
+                    watch_health(*instance);
+                }
+            }
             touched.insert(wanted->revision);
         }
     }
@@ -97,7 +105,9 @@ void Agent::proxy_here(std::uint64_t proxy) {
 void Agent::proxy_gone(std::uint64_t proxy) {
     proxies_.erase(proxy);
     for (auto& [name, revision] : revisions_) {
-        revision->waiting.erase(proxy);
+        if (revision->waiting.erase(proxy) > 0) {
+            settle_soon(name);
+        }
     }
     for (auto& [name, instance] : instances_) {
         check_drained(*instance);
@@ -136,7 +146,8 @@ void Agent::drained(std::uint64_t proxy, const link::Drained& drained) {
 void Agent::check_drained(Instance& instance) {
     if (instance.view.state == State::draining &&
         instance.view.requests == InstanceView::Requests::may_run &&
-        std::ranges::includes(instance.drained_by, proxies_)) {
+        (std::ranges::includes(instance.drained_by, proxies_) ||
+         (TIDEMILL_MUTANT("agent.one_proxy_speaks_for_all") && !instance.drained_by.empty()))) {
         instance.view.requests = InstanceView::Requests::none;
         settle_soon(instance.note.revision);
     }
@@ -182,12 +193,11 @@ void Agent::settle_soon(const std::string& revision) {
 
 void Agent::settle(Revision& revision) {
     const base::Instant now = host_.loop.now();
-    Wanted wanted;
+    Wanted wanted{.grace = revision.grace};
     if (revision.wanted) {
         wanted.instances = revision.wanted->instances;
         wanted.instances_max = revision.wanted->instances_max;
         wanted.container_concurrency = revision.wanted->container_concurrency;
-        wanted.grace = revision.wanted->spec.grace;
         if (launcher_.capabilities().cgroup_freezer) {
             wanted.keep_frozen = revision.wanted->spec.keep_frozen;
         }
@@ -196,7 +206,7 @@ void Agent::settle(Revision& revision) {
     if (is_ending_) {
         wanted = {.grace = ending_grace_};
         waits = 0;
-    } else if (!has_control_) {
+    } else if (!has_control_ && !TIDEMILL_MUTANT("agent.stops_while_control_is_away")) {
         wanted.surplus = Wanted::Surplus::keep;
     }
     std::vector<InstanceView> views;
@@ -230,10 +240,23 @@ void Agent::settle(Revision& revision) {
     if (plan.start > 0 || !plan.drain.empty() || !plan.stop.empty() || !plan.freeze.empty()) {
         publish(revision);
     }
-    if (plan.again == base::Instant::never()) {
+    if ((!plan.drain.empty() || !plan.stop.empty()) &&
+        !TIDEMILL_MUTANT("agent.stop_without_an_end")) {
+        // What begins now has an end to be asked for again, which this plan does not name yet.
+        settle_soon(revision.name);
+    }
+    // A wake that nobody repeats is over then, and what it kept from going may go.
+    base::Instant again = plan.again;
+    for (const auto& [proxy, each] : revision.waiting) {
+        if (!TIDEMILL_MUTANT("agent.wake_never_ends") && each.count > 0 &&
+            each.heard + options_.wake_valid > now) {
+            again = std::min(again, each.heard + options_.wake_valid);
+        }
+    }
+    if (again == base::Instant::never()) {
         revision.again.disarm();
     } else {
-        revision.again.arm(host_.loop, plan.again);
+        revision.again.arm(host_.loop, again);
     }
     if (!revision.wanted && revision.instances.empty() && has_control_) {
         revisions_.erase(revision.name);
@@ -300,12 +323,13 @@ std::vector<link::InstanceReport> Agent::all_reports() const {
 // Going ---------------------------------------------------------------------------------------
 
 void Agent::drain(Instance& instance) {
-    const bool served = instance.was_ready;
+    // Of an adopted one nobody knows what proxies gave it before.
+    const bool served = instance.was_ready || instance.cause == "adopt";
     instance.view.state = State::draining;
     instance.view.draining_since = host_.loop.now();
     instance.is_stop_asked = true;
     report(instance, link::InstanceState::draining, nullptr);
-    if (!served) {
+    if (!served || TIDEMILL_MUTANT("agent.drains_nobody")) {
         instance.view.requests = InstanceView::Requests::none;
         settle_soon(instance.note.revision);
     } else {
@@ -336,8 +360,15 @@ void Agent::kill(Instance& instance) {
 
 async::Task<void> Agent::send_signal(std::string name) {
     constexpr int sigterm = 15;
-    // not_found: it has ended, and its end is on the way here.
-    (void)co_await launcher_.signal(name, sigterm);
+    while (find(name) != nullptr) {
+        const auto sent = co_await launcher_.signal(name, sigterm);
+        // not_found: it has ended, and its end is on the way here.
+        if (sent || sent.error().code != base::Code::unavailable ||
+            TIDEMILL_MUTANT("agent.lost_sigterm_stays_lost")) {
+            break;
+        }
+        co_await async::sleep_for(host_.loop, std::chrono::milliseconds(20));
+    }
     // The frozen hear nothing before they run again. Sent first, so that nothing else runs before.
     move_freezer(name);
 }
@@ -353,6 +384,14 @@ async::Task<void> Agent::send_kill(std::string name) {
 }
 
 async::Task<void> Agent::forget(std::string name) {
+    // Until then a scan still shows it, with an end that was reported already.
+    struct Mark {
+        std::set<std::string>& names;
+        const std::string& name;
+        ~Mark() { names.erase(name); }
+    };
+    forgetting_.insert(name);
+    const Mark mark{forgetting_, name};
     // conflict: the launcher is about to see the end that it told us of.
     for (int i = 0; i < 50; ++i) {
         const auto forgotten = co_await launcher_.forget(name);
@@ -379,7 +418,8 @@ void Agent::ended(const std::string& name, const host::InstanceExit& exit) {
     const bool unasked = !instance->is_stop_asked;
     Revision& revision = revision_of(instance->note.revision);
     if (unasked) {
-        if (instance->reason.word.empty() || instance->reason.word == "NotListening") {
+        // Of one that was ended for being sick, the sickness is the reason.
+        if (instance->view.health == InstanceView::Health::good) {
             instance->reason = explain_exit(exit, instance->memory_bytes_max);
         }
         count_failure(revision, *instance);
@@ -412,7 +452,9 @@ void Agent::remove(Instance& instance) {
     }
     revision.instances.erase(instance.name);
     instances_.erase(instance.name);
-    publish(revision);
+    if (!TIDEMILL_MUTANT("agent.dead_stay_endpoints")) {
+        publish(revision);
+    }
     settle_soon(revision.name);
     if (instances_.empty()) {
         empty_.set();

@@ -107,11 +107,11 @@ private:
     void freeze(Instance& instance);
     void thaw(Instance& instance, base::Instant began);
     void thawed(Instance& instance);
-    void start_probes(Instance& instance);
     void move_freezer(const std::string& name);
     void stop(Instance& instance);
     void kill(Instance& instance);
     void became_ready(Instance& instance);
+    void watch_health(Instance& instance);
     void failed_launch(Instance& instance, const base::Error& why);
     void ended(const std::string& name, const host::InstanceExit& exit);
     void remove(Instance& instance);
@@ -124,6 +124,7 @@ private:
     async::Task<void> await_ready(std::string name);
     async::Task<bool> answers_itself(std::string name);
     async::Task<void> say_if_not_listening(std::string name);
+    async::Task<void> end_start(std::string name, base::Duration limit);
     async::Task<void> probe_liveness(std::string name, link::ProbeSpec probe);
     async::Task<void> probe_readiness(std::string name, link::ProbeSpec probe);
     async::Task<void> follow_freezer(std::string name);
@@ -145,8 +146,9 @@ private:
     std::map<std::string, std::unique_ptr<Revision>> revisions_;
     std::map<std::string, std::unique_ptr<Instance>> instances_;
     std::set<std::uint64_t> proxies_;
-    bool has_control_ = false;  // and its whole table
-    bool is_ending_ = false;    // end_all() was called
+    std::set<std::string> forgetting_;  // ended, reported, and not yet gone from the launcher
+    bool has_control_ = false;          // and its whole table
+    bool is_ending_ = false;            // end_all() was called
     base::Duration ending_grace_{};
     async::Event empty_;
     // Last: its tasks use all of the above.

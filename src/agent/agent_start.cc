@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/agent.h"
 #include "agent/probe.h"
 #include "agent/records.h"
 #include "base/bytes.h"
+#include "base/mutant.h"
 
 namespace tidemill::agent {
 namespace {
@@ -78,10 +80,15 @@ async::Task<base::Status> Agent::scan() {
     std::set<std::string> seen;
     for (const auto& each : known) {
         seen.insert(each.instance);
-        if (find(each.instance) == nullptr) {
+        if (forgetting_.contains(each.instance) && !TIDEMILL_MUTANT("agent.end_reported_twice")) {
+            continue;
+        }
+        if (Instance* instance = find(each.instance); instance == nullptr) {
             adopt(each);
         } else if (each.exit) {
             ended(each.instance, *each.exit);
+        } else {
+            instance->pid = each.process.pid;
         }
     }
     std::vector<std::string> gone;
@@ -103,6 +110,9 @@ async::Task<void> Agent::compare_with_scan() {
 }
 
 void Agent::adopt(const host::KnownInstance& known) {
+    if (TIDEMILL_MUTANT("agent.adopts_nobody")) {
+        return;
+    }
     const auto note = read_note(known.note);
     if (!note) {
         return;  // somebody else's, or a newer agent's: not ours to end
@@ -133,13 +143,20 @@ void Agent::adopt(const host::KnownInstance& known) {
         instance.view.frozen_since = now;
         instance.is_frozen = instance.was_ready = true;
     }
-    if (note->port != 0) {
+    if (note->port != 0 && !TIDEMILL_MUTANT("agent.adopted_port_is_free")) {
         ports_.hold(note->port);
     }
     Revision& revision = revision_of(note->revision);
+    if (!revision.wanted) {
+        revision.grace = note->grace;
+    }
     revision.instances.emplace(instance.name, &instance);
     instances_.emplace(known.instance, std::move(made));
     if (known.exit) {
+        if (TIDEMILL_MUTANT("agent.end_while_away_is_nobodys")) {
+            remove(instance);
+            return;
+        }
         ended(known.instance, *known.exit);
         return;
     }
@@ -184,14 +201,15 @@ void Agent::start_one(Revision& revision, std::string cause, base::Instant began
     instance.cause = std::move(cause);
     instance.began = began;
     instance.started_wall = host_.clock.wall_now();
+    // Whatever else it is started for, such as replacing one that crashed.
+    instance.is_woken = waiting(revision) > 0;
     const base::Instant now = host_.loop.now();
     instance.view = {.instance = instance.name,
                      .state = State::starting,
                      .started = now,
                      // Until it is ready there is nothing to be judged by; then the lease counts.
-                     .lease_until = instance.cause == "wake"
-                                        ? now + revision.wanted->spec.startup_deadline
-                                        : base::Instant{}};
+                     .lease_until = instance.is_woken ? now + revision.wanted->spec.startup_deadline
+                                                      : base::Instant{}};
     revision.instances.emplace(instance.name, &instance);
     const std::string name = instance.name;
     instances_.emplace(name, std::move(made));
@@ -219,6 +237,7 @@ base::Result<host::LaunchPlan> Agent::plan(Instance& instance, const link::Wante
         instance.address = host::UnixAddress{workload.listen_path};
     }
     instance.note.address = host::to_string(instance.address);
+    instance.note.grace = wanted.spec.grace;
     if (wanted.spec.run_as_user) {
         instance.uid = *wanted.spec.run_as_user;
     } else {
@@ -261,21 +280,30 @@ async::Task<void> Agent::bring_up(std::string name) {
     }
     if (!launched) {
         if (launched.error().code == base::Code::unavailable) {
-            // It may run all the same. The scan that follows the launcher's return decides.
+            // It may run all the same: a scan decides, and ends what does not.
             instance->is_launched = true;
+            if (TIDEMILL_MUTANT("agent.unheard_launch_is_left_alone")) {
+                co_return;
+            }
+            co_await compare_with_scan();
+            instance = find(name);
+            if (instance == nullptr) {
+                co_return;
+            }
+        } else {
+            failed_launch(*instance, launched.error());
             co_return;
         }
-        failed_launch(*instance, launched.error());
-        co_return;
-    }
-    instance->is_launched = true;
-    instance->pid = launched->process.pid;
-    instance->stages.push_back({"decide", {}, sent - instance->began});
-    base::Instant at = sent;
-    for (const auto& stage : launched->stages) {
-        // The first begins where we let go, so that the way to the launcher is somebody's.
-        instance->stages.push_back({stage.name, at - instance->began, stage.ended - at});
-        at = stage.ended;
+    } else {
+        instance->is_launched = true;
+        instance->pid = launched->process.pid;
+        instance->stages.push_back({"decide", {}, sent - instance->began});
+        base::Instant at = sent;
+        for (const auto& stage : launched->stages) {
+            // The first begins where we let go, so that the way to the launcher is somebody's.
+            instance->stages.push_back({stage.name, at - instance->began, stage.ended - at});
+            at = stage.ended;
+        }
     }
     if (instance->is_kill_sent) {
         (void)tasks_.spawn(send_kill(name));
@@ -294,9 +322,14 @@ async::Task<void> Agent::await_ready(std::string name) {
     if (const auto& wanted = revision_of(instance->note.revision).wanted) {
         probe = wanted->spec.readiness;
         limit = wanted->spec.startup_deadline;
+        instance->has_startup_deadline = true;
     }
     if (instance->note.port != 0) {
         (void)tasks_.spawn(say_if_not_listening(name));
+    }
+    if (TIDEMILL_MUTANT("agent.offered_unasked")) {
+        became_ready(*instance);
+        co_return;
     }
     const auto is_starting = [this, name] {
         const Instance* at = find(name);
@@ -402,9 +435,10 @@ void Agent::became_ready(Instance& instance) {
                                             : waiting.count;
             waiting.count -= std::min(waiting.count, taken);
         }
-        instance.view.lease_until = instance.cause == "wake" || instance.cause == "thaw"
-                                        ? now + options_.lease
-                                        : base::Instant{};
+    }
+    if (instance.is_woken || instance.cause == "thaw") {
+        instance.is_woken = false;
+        instance.view.lease_until = now + options_.lease;
     }
     publish(revision);
     report(instance, link::InstanceState::ready, nullptr);
@@ -423,23 +457,46 @@ void Agent::became_ready(Instance& instance) {
                              .stages = instance.stages});
         instance.stages.clear();
     }
-    if (first || thawed) {
-        start_probes(instance);
+    if (thawed) {
+        instance.is_watched = false;
     }
+    watch_health(instance);
     settle_soon(revision.name);
 }
 
-void Agent::start_probes(Instance& instance) {
-    const auto& wanted = revision_of(instance.note.revision).wanted;
-    if (!wanted) {
+// From its first readiness; an adopted one may be ready before anybody says what to ask it.
+void Agent::watch_health(Instance& instance) {
+    const Revision& revision = revision_of(instance.note.revision);
+    if (instance.is_watched || !revision.wanted || instance.view.state == State::frozen) {
         return;
     }
-    if (wanted->spec.liveness) {
-        (void)tasks_.spawn(probe_liveness(instance.name, *wanted->spec.liveness));
+    const auto& spec = revision.wanted->spec;
+    if (!instance.was_ready) {
+        if (instance.cause == "adopt" && !std::exchange(instance.has_startup_deadline, true)) {
+            (void)tasks_.spawn(end_start(instance.name, spec.startup_deadline));
+        }
+        return;
     }
-    if (wanted->spec.readiness.period > base::Duration{}) {
-        (void)tasks_.spawn(probe_readiness(instance.name, wanted->spec.readiness));
+    instance.is_watched = true;
+    if (spec.liveness) {
+        (void)tasks_.spawn(probe_liveness(instance.name, *spec.liveness));
     }
+    if (spec.readiness.period > base::Duration{}) {
+        (void)tasks_.spawn(probe_readiness(instance.name, spec.readiness));
+    }
+}
+
+// For one that was taken over before anybody said how long its start may take.
+async::Task<void> Agent::end_start(std::string name, base::Duration limit) {
+    co_await async::sleep_for(host_.loop, limit);
+    Instance* instance = find(name);
+    if (instance == nullptr || instance->was_ready || instance->view.state != State::starting) {
+        co_return;
+    }
+    instance->reason = {"ProbeFailed", fmt::format("not ready {} after the agent took it over",
+                                                   base::format_duration(limit))};
+    instance->view.health = InstanceView::Health::bad;
+    settle(revision_of(instance->note.revision));
 }
 
 async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "base/mutant.h"
+
 namespace tidemill::agent {
 namespace {
 
@@ -76,7 +78,7 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
             }
             case State::stopping: {
                 const base::Instant limit = instance.stopping_since + wanted.grace;
-                if (now >= limit) {
+                if (now >= limit || TIDEMILL_MUTANT("agent.no_grace")) {
                     plan.kill.push_back(instance.instance);
                 } else {
                     ask_again(limit);
@@ -87,7 +89,9 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
     }
     const std::uint32_t alive = starting + ready;
     const std::uint32_t most =
-        wanted.instances_max == 0 ? UINT32_MAX : std::max(wanted.instances_max, wanted.instances);
+        wanted.instances_max == 0 || TIDEMILL_MUTANT("agent.max_scale_ignored")
+            ? UINT32_MAX
+            : std::max(wanted.instances_max, wanted.instances);
     std::uint32_t missing = wanted.instances > alive ? wanted.instances - alive : 0;
     missing = std::max(missing, asked_by_wake(wanted, waiting, starting, ready, options));
     missing = std::min(missing, most > alive ? most - alive : 0);
@@ -116,7 +120,7 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
             if (surplus == 0) {
                 break;
             }
-            if (now < instance->lease_until) {
+            if (now < instance->lease_until && !TIDEMILL_MUTANT("agent.lease_ignored")) {
                 ask_again(instance->lease_until);
                 continue;
             }
@@ -131,6 +135,10 @@ base::Duration restart_delay(std::uint32_t failures) {
     constexpr base::Duration first = std::chrono::milliseconds(10);
     constexpr base::Duration most = std::chrono::minutes(5);
     if (failures <= 1) {
+        return TIDEMILL_MUTANT("agent.first_restart_waits") ? std::chrono::seconds(2)
+                                                            : base::Duration{};
+    }
+    if (TIDEMILL_MUTANT("agent.no_back_off")) {
         return {};
     }
     const std::uint32_t doublings = std::min<std::uint32_t>(failures - 2, 20);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/mutant.h"
+
 namespace tidemill::agent {
 namespace {
 
@@ -154,16 +156,34 @@ void LogStore::recover(const std::map<std::string, std::string>& living) {
     }
     std::ranges::sort(found);
     for (auto& [when, name] : found) {
-        // "REVISION-RANDOM": good enough to count by, and all that is known of the long gone.
-        ended_.push_back({name, name.substr(0, name.rfind('-')), Cause::asked, ""});
+        if (std::ranges::find(ended_, name, &Ended::instance) == ended_.end()) {
+            ended_.push_back(remembered(name));
+        }
     }
     collect();
 }
 
+LogStore::Ended LogStore::remembered(const std::string& instance) {
+    const auto end = disk_.read_link(directory_of(instance) + "/end");
+    const auto colon = end ? end->find(':') : std::string::npos;
+    if (colon == std::string::npos) {
+        // "REVISION-RANDOM": good enough to count by when nothing was written.
+        return {instance, instance.substr(0, instance.rfind('-')), Cause::asked, ""};
+    }
+    return {instance, end->substr(colon + 1),
+            end->starts_with("crashed") ? Cause::crashed : Cause::asked, end->substr(colon + 1)};
+}
+
 void LogStore::ended(const std::string& instance, const std::string& revision, Cause cause) {
-    const auto slash = revision.find('/');
-    ended_.push_back({instance, slash == std::string::npos ? revision : revision.substr(slash + 1),
-                      cause, revision});
+    if (!disk_.info(directory_of(instance))) {
+        return;  // it never ran: nothing is kept of it that could push out a log
+    }
+    // For recover(). A link, because a full disk has room for one; it says so already when an
+    // earlier agent died over this.
+    (void)disk_.make_link(
+        fmt::format("{}:{}", cause == Cause::crashed ? "crashed" : "asked", revision),
+        directory_of(instance) + "/end");
+    ended_.push_back({instance, revision, cause, revision});
     collect();
 }
 
@@ -179,7 +199,8 @@ void LogStore::collect() {
     std::size_t total = 0;
     std::deque<Ended> left;
     for (auto it = ended_.rbegin(); it != ended_.rend(); ++it) {
-        bool keep = ++kept[it->revision] <= limits_.ended_per_revision_max;
+        bool keep = ++kept[TIDEMILL_MUTANT("agent.logs_of_all_are_one") ? "" : it->revision] <=
+                    limits_.ended_per_revision_max;
         if (it->cause == Cause::crashed && !crash_kept[it->revision]) {
             crash_kept[it->revision] = true;
             keep = true;

@@ -14,7 +14,8 @@
 namespace tidemill::agent {
 
 // One directory per instance below DATA/logs, two files in each, which the instance's own init
-// writes in turn. This only reads and removes. One thread.
+// writes in turn. This reads and removes, and leaves a link "end" that says whose log it was. One
+// thread.
 class LogStore {
 public:
     struct Limits {
@@ -62,6 +63,8 @@ private:
         std::string full_revision;  // empty: not known
     };
     std::string path(std::string_view instance, int file) const;
+    // What an earlier agent wrote of its end.
+    Ended remembered(const std::string& instance);
     // The file whose first line is older comes first; missing ones are left out.
     std::vector<int> in_order(const std::string& instance);
     void collect();

@@ -9,8 +9,9 @@ namespace tidemill::agent {
 static constexpr std::string_view first_line = "tidemill-instance 1";
 
 std::string write_note(const Note& note) {
-    return fmt::format("{}\nrevision={}\nservice={}\naddress={}\nport={}\n", first_line,
-                       note.revision, note.service, note.address, note.port);
+    return fmt::format("{}\nrevision={}\nservice={}\naddress={}\nport={}\ngrace_ns={}\n",
+                       first_line, note.revision, note.service, note.address, note.port,
+                       note.grace.count());
 }
 
 std::optional<Note> read_note(std::string_view text) {
@@ -34,6 +35,9 @@ std::optional<Note> read_note(std::string_view text) {
             note.address = value;
         } else if (name == "port") {
             note.port = base::parse_number<std::uint16_t>(value).value_or(0);
+        } else if (name == "grace_ns") {
+            note.grace = base::Duration(
+                base::parse_number<std::int64_t>(value).value_or(note.grace.count()));
         }
     }
     if (note.revision.empty() || note.address.empty()) {

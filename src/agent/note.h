@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/time.h"
+
 namespace tidemill::agent {
 
 struct Note {
@@ -13,6 +15,8 @@ struct Note {
     std::string service;
     std::string address;     // host::parse_address reads it
     std::uint16_t port = 0;  // 0: a Unix socket
+    // SIGTERM to SIGKILL; what control wants may be gone when it counts.
+    base::Duration grace = std::chrono::seconds(300);
 
     friend bool operator==(const Note&, const Note&) = default;
 };

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "base/mutant.h"
 #include "host/process.h"
 
 namespace tidemill::agent {
 
 Reason explain_exit(const host::InstanceExit& exit, std::uint64_t memory_bytes_max) {
-    if (exit.oom_kills > 0 && (exit.signal == 9 || !exit.code)) {
+    if (!TIDEMILL_MUTANT("agent.memory_not_named") && exit.oom_kills > 0 &&
+        (exit.signal == 9 || !exit.code)) {
         return {"OOMKilled",
                 fmt::format("killed by the kernel: it needed more than its {} MiB of memory; raise "
                             "resources.limits.memory",

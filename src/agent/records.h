@@ -25,6 +25,9 @@ struct Agent::Instance {
     std::uint32_t probing = 0;       // probes begun for an earlier number are over
     std::uint32_t uses = 1;          // how often it was started or thawed
     base::Duration start_took{};     // what a start in its place would cost
+    bool has_startup_deadline = false;
+    bool is_watched = false;  // by the probes that its revision asks for
+    bool is_woken = false;    // started while requests waited, and not ready yet
     std::uint32_t uid = 0;
     std::uint64_t memory_bytes_max = 0;
     std::int32_t pid = 0;
@@ -50,10 +53,11 @@ struct Agent::Revision {
     };
 
     std::string name;
-    std::optional<link::WantedRevision> wanted;  // as control said last
-    std::map<std::uint64_t, Waiting> waiting;    // by proxy
-    base::Instant first_wake;                    // of those open now
-    std::map<std::string, Instance*> instances;  // by name: an order that replays
+    std::optional<link::WantedRevision> wanted;        // as control said last
+    base::Duration grace = std::chrono::seconds(300);  // of `wanted`, or as it was last
+    std::map<std::uint64_t, Waiting> waiting;          // by proxy
+    base::Instant first_wake;                          // of those open now
+    std::map<std::string, Instance*> instances;        // by name: an order that replays
     std::uint32_t failures = 0;
     base::Instant start_after{};
     Again again;

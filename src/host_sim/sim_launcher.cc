@@ -222,6 +222,7 @@ SimLauncher::SimLauncher(SimInstances& instances) : instances_(instances), heard
     capabilities_.cgroup_pids = capabilities_.cgroup_freezer = true;
     capabilities_.cgroup_version = 2;
     capabilities_.kernel = "simulated";
+    inherited_ = instances_.starting_;
     instances_.launchers_.push_back(this);
 }
 
@@ -233,6 +234,14 @@ async::SleepUntil SimLauncher::answer_delay() {
     auto& table = instances_;
     return async::sleep_for(table.loop_,
                             table.dice_.between(base::Duration(0), table.options_.answer_max));
+}
+
+SimLauncher::Fate SimLauncher::draw_fate() {
+    if (!instances_.dice_.chance(instances_.options_.unanswered_ppm)) {
+        return Fate::answered;
+    }
+    lose();
+    return instances_.dice_.one_in(2) ? Fate::died_before : Fate::died_after;
 }
 
 async::Task<Result<host::Launched>> SimLauncher::launch(host::LaunchPlan plan,
@@ -256,6 +265,10 @@ async::Task<Result<host::Launched>> SimLauncher::launch(host::LaunchPlan plan,
 
 async::Task<Status> SimLauncher::signal(std::string instance, int number) {
     co_await answer_delay();
+    const auto fate = draw_fate();
+    if (fate == Fate::died_before) {
+        co_return fail(Code::unavailable, "instance {}: the launcher died", instance);
+    }
     auto* const found = instances_.find_running(instance);
     if (found == nullptr) {
         co_return fail(Code::not_found, "instance {}: does not run", instance);
@@ -279,6 +292,9 @@ async::Task<Status> SimLauncher::signal(std::string instance, int number) {
         } else {
             found->commanded.in(delay, how);
         }
+    }
+    if (fate == Fate::died_after) {
+        co_return fail(Code::unavailable, "instance {}: the launcher died", instance);
     }
     co_return base::ok;
 }
@@ -305,6 +321,15 @@ async::Task<Status> SimLauncher::freeze(std::string instance, Freeze wanted) {
 
 async::Task<Result<std::vector<host::KnownInstance>>> SimLauncher::scan() {
     co_await answer_delay();
+    const auto is_starting = [this](const auto& name) {
+        return instances_.starting_.contains(name);
+    };
+    while (std::ranges::any_of(inherited_, is_starting)) {
+        co_await async::sleep_for(instances_.loop_, std::chrono::milliseconds(1));
+    }
+    if (draw_fate() != Fate::answered) {
+        co_return fail(Code::unavailable, "scan: the launcher died");
+    }
     co_return instances_.known();
 }
 
@@ -341,7 +366,13 @@ async::Task<Status> SimLauncher::forget(std::string instance) {
     if (instances_.runs(instance)) {
         co_return fail(Code::conflict, "instance {}: runs", instance);
     }
-    instances_.table_.erase(instance);
+    const auto fate = draw_fate();
+    if (fate != Fate::died_before) {
+        instances_.table_.erase(instance);
+    }
+    if (fate != Fate::answered) {
+        co_return fail(Code::unavailable, "instance {}: the launcher died", instance);
+    }
     co_return base::ok;
 }
 

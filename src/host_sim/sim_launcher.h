@@ -29,6 +29,9 @@ struct InstanceOptions {
     std::uint32_t unacknowledged_ppm = 0;  // it runs, but the answer is `unavailable`
     std::uint32_t dies_ppm = 0;            // it dies by itself within dies_within
     std::uint32_t stubborn_ppm = 0;        // it ignores SIGTERM
+    // Chance per million of other questions: the launcher dies over it, before or after the deed,
+    // answers `unavailable`, and is back.
+    std::uint32_t unanswered_ppm = 0;
     base::Duration dies_within = std::chrono::seconds(30);
     // From a signal, or a kill, to the end; a process in the kernel's hands takes its time.
     base::Duration end_min = std::chrono::microseconds(100);
@@ -92,7 +95,8 @@ private:
 };
 
 // One agent's launcher over the table. Destroying it is the agent's death: what it asked for goes
-// on. Events of a time without a launcher are lost, as they are in life: scan().
+// on, and the next one's scan() waits for it, as the lock of the real one's run directory sees to.
+// Events of a time without a launcher are lost, as they are in life: scan().
 class SimLauncher final : public host::Launcher {
 public:
     explicit SimLauncher(SimInstances& instances);
@@ -119,11 +123,14 @@ private:
     friend class SimInstances;
     void hear(const host::LauncherEvent& event);
     async::SleepUntil answer_delay();
+    enum class Fate : std::uint8_t { answered, died_before, died_after };
+    Fate draw_fate();
 
     SimInstances& instances_;
     host::LauncherCapabilities capabilities_;
     std::deque<host::LauncherEvent> events_;
     async::Event heard_;
+    std::set<std::string> inherited_;  // what the launcher before this one was about to start
 };
 
 }  // namespace tidemill::host_sim

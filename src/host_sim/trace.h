@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -18,7 +19,12 @@ public:
             hash_ ^= hash_ >> 32;
         }
         ++events_;
+        if (on_event) {
+            on_event(what, a, b);
+        }
     }
+    // For whoever replays one run: told of each event. Changes nothing.
+    std::function<void(std::string_view what, std::uint64_t a, std::uint64_t b)> on_event;
     std::uint64_t hash() const { return hash_; }
     std::uint64_t events() const { return events_; }
 

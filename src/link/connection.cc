@@ -34,7 +34,7 @@ Connection::Connection(std::unique_ptr<host::Stream> stream, Limits limits)
 
 Connection::~Connection() {
     for (auto& [table, followed] : followed_) {
-        table->followers_.erase(this);
+        std::erase(table->followers_, this);
     }
 }
 
@@ -127,7 +127,9 @@ base::Status Connection::push(const Message& message) {
 }
 
 void Connection::follow(Table& table) {
-    table.followers_.insert(this);
+    if (!followed_.contains(&table)) {
+        table.followers_.push_back(this);
+    }
     followed_[&table] = {};
     pending_.set();
 }

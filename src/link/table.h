@@ -38,7 +38,7 @@ private:
     friend class Connection;
     std::map<std::string, std::string> values_;  // encoded once, for every follower
     std::set<std::string> changed_;
-    std::set<Connection*> followers_;
+    std::vector<Connection*> followers_;  // in the order they came: a run replays
     std::uint64_t version_ = 0;
 };
 

@@ -19,6 +19,7 @@
 #include "host/address.h"
 #include "host_sim/sim_host.h"
 #include "link/session.h"
+#include "replay.h"
 #include "store/local_store.h"
 
 namespace tidemill::sim {
@@ -549,6 +550,7 @@ void ControlWorld::check_calm() {
 SimReport ControlWorld::run() {
     auto& loop = machine_.loop;
     begin_ = loop.now();
+    tell_trace(machine_);
     (void)peers_.spawn(call(agent_host_, agent_address, agent_, "agent"));
     (void)peers_.spawn(call(proxy_host_, proxy_address, proxy_, "proxy"));
     (void)peers_.spawn(agent_turns());

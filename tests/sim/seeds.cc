@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint64_t repeat_one_in = 50;
 constexpr std::size_t failures_told_max = 10;
 
+bool replays = false;  // set once by main()
+
 // Lines "WORLD SEED # why"; a seed that failed once is tried for ever.
 std::vector<std::uint64_t> committed_seeds(const std::string& world) {
     std::vector<std::uint64_t> seeds;
@@ -35,13 +37,17 @@ public:
 
     void seed(std::uint64_t number) {
         const auto report = world_(number);
+        if (replays) {
+            fmt::print("{}: seed {}, options: {}\n", plan_.name, number, report.options);
+        }
         ++count_;
         for (const auto& [probe, times] : report.probes) {
             probes_[probe] += times;
         }
         if (report.failure) {
             fail(number, report, *report.failure);
-        } else if (number % repeat_one_in == 0 && world_(number).trace_hash != report.trace_hash) {
+        } else if (!replays && number % repeat_one_in == 0 &&
+                   world_(number).trace_hash != report.trace_hash) {
             fail(number, report, "a second run of the seed took another way: not deterministic");
         }
     }
@@ -67,7 +73,7 @@ private:
     void fail(std::uint64_t number, const SimReport& report, const std::string& why) {
         if (++failed_ <= failures_told_max) {
             fmt::print("{}: seed {} failed: {}\n  options: {}\n  replay: ./dev sim {} {}\n",
-                       plan_.name, number, why, report.options, plan_.name, number);
+                       plan_.name, number, why, report.options, number, plan_.name);
             std::fflush(stdout);
         }
     }
@@ -80,6 +86,16 @@ private:
 };
 
 }  // namespace
+
+bool is_replay() {
+    return replays;
+}
+
+void tell(base::Duration elapsed, std::string_view line) {
+    if (replays) {
+        fmt::print("{:>12.6f}s {}\n", std::chrono::duration<double>(elapsed).count(), line);
+    }
+}
 
 std::optional<SeedRange> parse_seed_range(std::string_view text) {
     const auto parts = base::split(text, '-');
@@ -101,6 +117,7 @@ int run_seeds(const SeedPlan& plan, const World& world, int argc, char** argv) {
             return 2;
         }
         range = *parsed;
+        replays = range.from == range.to;
     }
     Run run(plan, world);
     if (asked == nullptr) {

@@ -7,6 +7,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/time.h"
 
 namespace tidemill::sim {
 
@@ -28,10 +31,15 @@ struct SeedPlan {
     std::vector<std::string> must_reach;
 };
 
+// True while one seed is replayed alone: worlds then tell() what they do.
+bool is_replay();
+// Prints a line of a replay; nothing in a run of many seeds. elapsed: since the world began.
+void tell(base::Duration elapsed, std::string_view line);
+
 // The main() of a world's test: runs the committed seeds of seeds.txt, then the range, one in fifty
 // twice to compare trace hashes. The range comes from the first argument or TIDEMILL_SIM_SEEDS
-// ("5", "1-2000"). Prints every failing seed with its options and how to replay it. 0 when all
-// held.
+// ("5", "1-2000"). Prints every failing seed with its options and how to replay it; of a seed that
+// is asked for alone, its options and its trace too. 0 when all held.
 int run_seeds(const SeedPlan& plan, const World& world, int argc, char** argv);
 
 struct SeedRange {

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "host_sim/sim_host.h"
+#include "replay.h"
 #include "store/local_store.h"
 #include "store_ledger.h"
 
@@ -111,6 +112,7 @@ public:
         : draw_(seed), dice_(seed, "nemesis"), machine_(seed, draw_.machine) {}
 
     SimReport run() {
+        tell_trace(machine_);
         for (std::uint64_t life = 0; life < draw_.lives && !failure_; ++life) {
             if (start()) {
                 live(base::Duration(dice_.below(70) * 1'000'000));
