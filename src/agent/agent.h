@@ -125,8 +125,8 @@ private:
     async::Task<bool> answers_itself(std::string name);
     async::Task<void> say_if_not_listening(std::string name);
     async::Task<void> end_start(std::string name, base::Duration limit);
-    async::Task<void> probe_liveness(std::string name, link::ProbeSpec probe);
-    async::Task<void> probe_readiness(std::string name, link::ProbeSpec probe);
+    async::Task<void> probe_liveness(std::string name, link::ProbeSpec probe, std::uint32_t round);
+    async::Task<void> probe_readiness(std::string name, link::ProbeSpec probe, std::uint32_t round);
     async::Task<void> follow_freezer(std::string name);
     async::Task<void> weigh(std::string name);
     async::Task<void> send_signal(std::string name);

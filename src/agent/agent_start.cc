@@ -479,10 +479,10 @@ void Agent::watch_health(Instance& instance) {
     }
     instance.is_watched = true;
     if (spec.liveness) {
-        (void)tasks_.spawn(probe_liveness(instance.name, *spec.liveness));
+        (void)tasks_.spawn(probe_liveness(instance.name, *spec.liveness, instance.probing));
     }
     if (spec.readiness.period > base::Duration{}) {
-        (void)tasks_.spawn(probe_readiness(instance.name, spec.readiness));
+        (void)tasks_.spawn(probe_readiness(instance.name, spec.readiness, instance.probing));
     }
 }
 
@@ -499,11 +499,11 @@ async::Task<void> Agent::end_start(std::string name, base::Duration limit) {
     settle(revision_of(instance->note.revision));
 }
 
-async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe) {
+async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe,
+                                        std::uint32_t round) {
     const base::Duration period =
         probe.period > base::Duration{} ? probe.period : std::chrono::seconds(10);
     std::uint32_t failures = 0;
-    const std::uint32_t round = find(name)->probing;
     const auto is_over = [&](const Instance* at) {
         return at == nullptr || at->view.state == State::stopping || at->probing != round;
     };
@@ -534,8 +534,8 @@ async::Task<void> Agent::probe_liveness(std::string name, link::ProbeSpec probe)
     }
 }
 
-async::Task<void> Agent::probe_readiness(std::string name, link::ProbeSpec probe) {
-    const std::uint32_t round = find(name)->probing;
+async::Task<void> Agent::probe_readiness(std::string name, link::ProbeSpec probe,
+                                         std::uint32_t round) {
     std::uint32_t failures = 0;
     std::uint32_t successes = 0;
     for (;;) {
