@@ -168,10 +168,10 @@ LogStore::Ended LogStore::remembered(const std::string& instance) {
     const auto colon = end ? end->find(':') : std::string::npos;
     if (colon == std::string::npos) {
         // "REVISION-RANDOM": good enough to count by when nothing was written.
-        return {instance, instance.substr(0, instance.rfind('-')), Cause::asked, ""};
+        return {instance, instance.substr(0, instance.rfind('-')), Cause::asked};
     }
     return {instance, end->substr(colon + 1),
-            end->starts_with("crashed") ? Cause::crashed : Cause::asked, end->substr(colon + 1)};
+            end->starts_with("crashed") ? Cause::crashed : Cause::asked};
 }
 
 void LogStore::ended(const std::string& instance, const std::string& revision, Cause cause) {
@@ -183,13 +183,13 @@ void LogStore::ended(const std::string& instance, const std::string& revision, C
     (void)disk_.make_link(
         fmt::format("{}:{}", cause == Cause::crashed ? "crashed" : "asked", revision),
         directory_of(instance) + "/end");
-    ended_.push_back({instance, revision, cause, revision});
+    ended_.push_back({instance, revision, cause});
     collect();
 }
 
 std::optional<std::string> LogStore::last_ended(const std::string& revision) const {
     const auto found =
-        std::ranges::find(ended_.rbegin(), ended_.rend(), revision, &Ended::full_revision);
+        std::ranges::find(ended_.rbegin(), ended_.rend(), revision, &Ended::revision);
     return found == ended_.rend() ? std::nullopt : std::optional(found->instance);
 }
 

@@ -33,8 +33,7 @@ public:
     // The instance's log will not grow any more; removes older ones over the limits.
     void ended(const std::string& instance, const std::string& revision, Cause cause);
 
-    // The last of `revision` ("NAMESPACE/NAME") that ended while this watched, if its log is kept:
-    // of those from before only a bare name is known, which another namespace may use too.
+    // The last of `revision` ("NAMESPACE/NAME") that ended, if its log is kept.
     std::optional<std::string> last_ended(const std::string& revision) const;
 
     // Whole lines, oldest first. Errors: not_found.
@@ -58,9 +57,8 @@ public:
 private:
     struct Ended {
         std::string instance;
-        std::string revision;  // its bare name
+        std::string revision;  // "NAMESPACE/NAME"; only "NAME" where nothing of its end was written
         Cause cause;
-        std::string full_revision;  // empty: not known
     };
     std::string path(std::string_view instance, int file) const;
     // What an earlier agent wrote of its end.

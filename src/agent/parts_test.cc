@@ -135,11 +135,17 @@ TEST_F(Logs, OfTheLastEndedAreFoundByTheRevisionAndItsNamespace) {
     put("r-0", 0, line(1, "from before"));
     store_.recover({});
     EXPECT_EQ(store_.last_ended("n/r"), std::nullopt) << "nobody knows whose it was";
+    for (const char* name : {"r-1", "r-2", "r-3"}) {
+        put(name, 0, line(1, name));
+    }
     store_.ended("r-1", "n/r", LogStore::Cause::asked);
     store_.ended("r-2", "n/r", LogStore::Cause::crashed);
     store_.ended("r-3", "other/r", LogStore::Cause::asked);
     EXPECT_EQ(store_.last_ended("n/r"), "r-2");
     EXPECT_EQ(store_.last_ended("other/r"), "r-3");
+    LogStore later(machine_.disk, "/data/logs", {});
+    later.recover({});
+    EXPECT_EQ(later.last_ended("n/r"), "r-2") << "also for the next agent";
     EXPECT_EQ(store_.last_ended("r"), std::nullopt);
 }
 
