@@ -424,7 +424,7 @@ void AgentBook::said_endpoints(const link::RevisionEndpoints& said) {
 }
 
 void AgentBook::said_report(const link::InstanceReport& report) {
-    constexpr std::array states{"starting", "ready", "draining", "stopping", "ended"};
+    constexpr std::array states{"starting", "ready", "draining", "frozen", "stopping", "ended"};
     note(fmt::format("agent reports {} {} of {}", states[static_cast<std::size_t>(report.state)],
                      report.reason, report.revision),
          report.instance);
