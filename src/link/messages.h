@@ -1,11 +1,12 @@
 // What the roles say to each other. Plain values; how they become bytes is codec.h's business.
 //
-// Who tells whom:
-//   control -> proxy   HostRoute, RevisionPolicy            (a versioned table: Begin, Put, Delete,
-//   Commit) control -> agent   WantedRevision                       (the same) agent   -> proxy
-//   RevisionEndpoints                    (the same: who serves a revision right now) agent   ->
-//   control RevisionEndpoints, InstanceReport, ColdStart proxy   -> agent   Wake, Drained proxy ->
-//   control RevisionStats control -> agent   LogRequest; agent -> control LogChunk
+// Who tells whom ("table": versioned, with Begin, Put, Delete and Commit):
+// - control to proxy: table of HostRoute and RevisionPolicy
+// - control to agent: table of WantedRevision; LogRequest
+// - agent to proxy: table of RevisionEndpoints, who serves a revision right now
+// - agent to control: RevisionEndpoints, InstanceReport, ColdStart, LogChunk
+// - proxy to agent: Wake, Drained
+// - proxy to control: RevisionStats, HeldRequest
 // A revision is named "NAMESPACE/NAME" everywhere.
 #pragma once
 
@@ -45,7 +46,6 @@ struct Commit {
 };
 
 // control -> proxy
-// ----------------------------------------------------------------------------------
 
 struct RouteTarget {
     std::string revision;  // "NAMESPACE/NAME"
@@ -74,7 +74,6 @@ struct RevisionPolicy {
 };
 
 // control -> agent
-// ----------------------------------------------------------------------------------
 
 struct FileMount {
     std::string source;  // a path of the host
@@ -137,7 +136,6 @@ struct WantedRevision {
 };
 
 // agent -> proxy and control
-// ------------------------------------------------------------------------
 
 enum class InstanceState : std::uint8_t {
     starting,  // not ready yet
@@ -194,7 +192,6 @@ struct ColdStart {
 };
 
 // proxy -> agent
-// ------------------------------------------------------------------------------------
 
 // Requests wait and nobody may serve them. Idempotent: repeated until endpoints show that it was
 // heard.
@@ -209,7 +206,6 @@ struct Drained {
 };
 
 // proxy -> control
-// ----------------------------------------------------------------------------------
 
 // What one revision's requests did in one second, summed over a proxy's workers.
 struct RevisionStats {
@@ -232,7 +228,6 @@ struct HeldRequest {
 };
 
 // control -> agent -> control
-// -----------------------------------------------------------------------
 
 struct LogRequest {
     std::uint64_t id = 0;  // chunks carry it

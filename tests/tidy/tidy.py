@@ -188,6 +188,8 @@ def rule_rooms(root):
         readme = root / "src" / room / "README.md"
         if not readme.exists():
             yield f"src/{room}: no README.md"
+        elif not readme.read_text().startswith(f"# {room}\n"):
+            yield f"{readme}: the first line is \"# {room}\""
         elif len(readme.read_text().splitlines()) > README_LINES_MAX:
             yield f"{readme}: more than {README_LINES_MAX} lines"
 
@@ -268,7 +270,7 @@ def self_test():
             (root / "tests").mkdir()
             for room in ("a", "b", "store"):
                 (root / "src" / room).mkdir(parents=True)
-                (root / "src" / room / "README.md").write_text("x\n")
+                (root / "src" / room / "README.md").write_text(f"# {room}\n")
             (root / "src/CMakeLists.txt").write_text("module(b)\nmodule(a)\nmodule(store)\n")
             clean = list(rule(root))
             path, text = PLANTS[rule.__name__]
