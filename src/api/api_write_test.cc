@@ -209,6 +209,20 @@ TEST(ApiWrite, UnknownFieldsAreRefusedWarnedOfOrIgnoredAsAsked) {
     EXPECT_EQ(world.post(url + "Loud", body).status, 400);
 }
 
+TEST(ApiWrite, AnUpdateWithoutUidMeansTheObjectOfThatName) {
+    World world;
+    world.post(maps, map_json("m"));
+    const auto url = std::string(maps) + "/m";
+    const auto before = world.get(url);
+    const auto reply = world.ask(
+        {.method = "PUT",
+         .target = url,
+         .body =
+             R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"},"data":{"v":"2"}})"});
+    EXPECT_EQ(reply.status, 200) << reply.text;
+    EXPECT_EQ(reply.at(".metadata.uid"), before.at(".metadata.uid"));
+}
+
 TEST(ApiWrite, WhatOldClientsSendOfSelfLinksIsDropped) {
     World world;
     const auto made = world.post("/api/v1/namespaces/default/configmaps",

@@ -189,7 +189,12 @@ async::Task<Answered<Reply>> Writer::update(Call& call, const model::Kind& kind)
                                       "the object has been modified; please apply your changes to "
                                       "the latest version and try again"));
         }
-        CO_TRY(auto next, next_state(call, kind, parameters, document, **previous));
+        auto wish = document;
+        if (auto* const fields = wish.if_object(); uid.empty() && fields != nullptr) {
+            // Whoever names no uid means the object of that name.
+            model::object_at(*fields, "metadata")["uid"] = (*previous)->metadata.uid;
+        }
+        CO_TRY(auto next, next_state(call, kind, parameters, wish, **previous));
         auto stored = co_await replace(call, kind, std::move(next), *previous, parameters.effect);
         if (!stored && stored.error().status == 409 && !version && attempt < patches_tried) {
             continue;
