@@ -188,6 +188,8 @@ TEST(PlanLaunch, RefusesTable) {
         {"a command above where it begins", [](Workload& w) { w.command = {"../run"}; },
          "command ../run"},
         {"a command without a word", [](Workload& w) { w.command = {""}; }, "command :"},
+        {"a command that climbs", [](Workload& w) { w.command = {"/a/../run"}; },
+         "command /a/../run"},
         {"a relative directory", [](Workload& w) { w.directory = "app"; }, "directory app"},
         {"a target that climbs", [](Workload& w) { w.mounts[0].target = "/a/../b"; }, "/a/../b"},
         {"a mount over everything", [](Workload& w) { w.mounts[0].target = "/"; }, "mount /"},

@@ -223,6 +223,12 @@ TEST(Location, NeighboursAndThisMachineAreKnown) {
     const auto address = [](const char* text) {
         return std::get<host::IpAddress>(*host::parse_address(text));
     };
+    for (const auto* text :
+         {"127.0.0.1:1", "0.0.0.0:1", "[::]:1", "[::1]:1", "[::ffff:7f00:1]:1"}) {
+        EXPECT_TRUE(is_this_machine(address(text))) << text;
+    }
+    EXPECT_FALSE(is_this_machine(address("10.0.0.1:1")));
+    EXPECT_FALSE(is_this_machine(address("[fd00::1]:1")));
     EXPECT_TRUE(is_link_local(address("169.254.169.254:80")));
     EXPECT_TRUE(is_link_local(address("[fe80::1]:80")));
     EXPECT_TRUE(is_link_local(address("[::ffff:a9fe:a9fe]:80")));

@@ -156,6 +156,7 @@ async::Task<base::Result<PulledStore::Image>> Puller::pull(Wanted wanted) {
     if (const auto& digest = wanted.reference.digest; !digest.empty()) {
         auto known = store_.find(digest);
         if (known && known->namespaces.contains(wanted.name_space)) {
+            handed_out_[digest] = host_.loop.now();
             co_return known;
         }
     }
@@ -202,7 +203,9 @@ async::Task<base::Result<PulledStore::Image>> Puller::pull_in_time(Wanted& wante
             found.image = *std::move(known);
         }
     }
+    handed_out_[found.digest] = host_.loop.now();
     if (found.image) {
+        // Behind a collection that goes on: if that took the image, this fails, and so do we.
         const auto name = wanted.reference.registry + "/" + wanted.reference.repository;
         CO_CHECK_OK(co_await off_loop<base::Unit>(
             [this, digest = found.digest, name, space = wanted.name_space]() -> base::Status {
@@ -345,17 +348,55 @@ async::Task<base::Result<std::string>> Puller::fetch_blob(Wanted& wanted, Regist
     co_return path;
 }
 
-async::Task<base::Result<PulledStore::Image>> Puller::take_archive(std::string archive,
+class Puller::IncomingArchive final : public Puller::Archive {
+public:
+    IncomingArchive(Puller& puller, std::shared_ptr<Work> work,
+                    std::shared_ptr<BlobFile::Output> output)
+        : work_(std::move(work)),
+          sink_(puller, std::move(output)),
+          bytes_left_(puller.options_.archive.bytes_max) {}
+
+    async::Task<base::Status> append(std::string piece) override {
+        if (piece.size() > bytes_left_) {
+            co_return fail(Code::exhausted, "TM-426: the archive is larger than allowed");
+        }
+        bytes_left_ -= piece.size();
+        co_return co_await sink_.add(std::move(piece));
+    }
+    const std::shared_ptr<Work>& work() const { return work_; }
+    BlobFile& sink() { return sink_; }
+
+private:
+    std::shared_ptr<Work> work_;
+    BlobFile sink_;
+    std::uint64_t bytes_left_;
+};
+
+async::Task<base::Result<std::unique_ptr<Puller::Archive>>> Puller::begin_archive() {
+    CO_TRY(auto work, co_await begin());
+    auto output = std::make_shared<BlobFile::Output>();
+    CO_CHECK_OK(co_await off_loop<base::Unit>(
+        [this, path = work->path() + "/sent", output]() -> base::Status {
+            TRY(output->file, host_.disk.open(path, host::Disk::Open::create_new, 0600));
+            return base::ok;
+        }));
+    co_return std::make_unique<IncomingArchive>(*this, std::move(work), std::move(output));
+}
+
+async::Task<base::Result<PulledStore::Image>> Puller::take_archive(std::unique_ptr<Archive> archive,
                                                                    ImageName name) {
     CO_CHECK_OK(check_name(name));
+    auto& incoming = static_cast<IncomingArchive&>(*archive);
+    // Whole on the disk before it is read.
+    CO_TRY(const auto digest, co_await incoming.sink().finish());
     CO_TRY(const auto slot, co_await slots_.acquire());
-    CO_TRY(const auto work, co_await begin());
     co_return co_await off_loop<PulledStore::Image>(
-        [this, path = work->path(), archive = std::move(archive), name,
+        [this, path = incoming.work()->path(), name,
          now = host_.clock.wall_now()]() -> base::Result<PulledStore::Image> {
+            const auto archive_path = path + "/sent";
             const auto root = path + "/archive";
             CHECK_OK(host_.disk.make_directories(root, 0700));
-            TRY(const auto tar, host_.disk.open(archive, host::Disk::Open::read, 0));
+            TRY(const auto tar, host_.disk.open(archive_path, host::Disk::Open::read, 0));
             auto unpacked =
                 unpack_tar(host_.disk, *tar, root, {.limits = options_.archive, .skip = {}});
             if (!unpacked && unpacked.error().code == Code::exhausted) {
@@ -399,10 +440,15 @@ async::Task<base::Result<PulledStore::Image>> Puller::take_archive(std::string a
 }
 
 async::Task<base::Result<std::vector<std::string>>> Puller::collect(std::set<std::string> in_use,
-                                                                    base::WallTime keep_since) {
+                                                                    base::Duration keep_for) {
+    const auto now = host_.loop.now();
+    std::erase_if(handed_out_, [&](const auto& each) { return now - each.second >= keep_for; });
+    for (const auto& [digest, at] : handed_out_) {
+        in_use.insert(digest);
+    }
     co_return co_await off_loop<std::vector<std::string>>(
-        [this, in_use = std::move(in_use), keep_since] {
-            return store_.collect(in_use, keep_since);
+        [this, in_use = std::move(in_use), since = host_.clock.wall_now() + -keep_for] {
+            return store_.collect(in_use, since);
         });
 }
 

@@ -29,7 +29,8 @@ public:
         ManifestLimits manifest;
         std::uint64_t layer_bytes_max = 4ULL << 30;  // one layer, as it comes
         base::Duration pull_time_max = std::chrono::minutes(30);
-        std::size_t pulls_max = 3;
+        // Most of a pull is waiting for others: a few that hang must not stand in everybody's way.
+        std::size_t pulls_max = 16;
         std::size_t pulls_waiting_max = 256;
         // Of an archive that somebody sends.
         TreeLimits archive{.bytes_max = 8ULL << 30, .entries_max = 10'000};
@@ -52,17 +53,28 @@ public:
     // those of RegistryClient, read_manifest and PulledStore::put(); deadline (TM-422).
     async::Task<base::Result<PulledStore::Image>> pull(Wanted wanted);
 
-    // The image in a tar (plain, gzip or zstd) of an OCI layout or of `docker save`, as that name.
-    // `archive` stays. Errors: those of find_image() and PulledStore::put(), TM-423, TM-424.
-    async::Task<base::Result<PulledStore::Image>> take_archive(std::string archive, ImageName name);
+    // An archive on its way in. Dropped, it leaves nothing.
+    class Archive {
+    public:
+        // Errors: exhausted (TM-426: too large; TM-428: the disk), unavailable.
+        virtual async::Task<base::Status> append(std::string piece) = 0;
+        virtual ~Archive() = default;
+    };
+    async::Task<base::Result<std::unique_ptr<Archive>>> begin_archive();
+    // The image in a tar (plain or gzip) of an OCI layout or of `docker save`, as that name.
+    // Errors: those of find_image() and PulledStore::put(), TM-423.
+    async::Task<base::Result<PulledStore::Image>> take_archive(std::unique_ptr<Archive> archive,
+                                                               ImageName name);
 
-    // PulledStore::collect(), in turn with pulls.
+    // PulledStore::collect(), in turn with pulls. What was handed out since `keep_for` ago is kept
+    // too: its Revision may not say yet what its tag was resolved to.
     async::Task<base::Result<std::vector<std::string>>> collect(std::set<std::string> in_use,
-                                                                base::WallTime keep_since);
+                                                                base::Duration keep_for);
 
 private:
     class Work;
     class BlobFile;
+    class IncomingArchive;
     struct Found;
 
     async::Task<base::Result<PulledStore::Image>> pull_in_time(Wanted& wanted);
@@ -84,6 +96,7 @@ private:
     async::Semaphore slots_;
     // By manifest: the others wait for the first and find what it made.
     std::map<std::string, std::shared_ptr<async::Event>> pulling_;
+    std::map<std::string, base::Instant> handed_out_;  // by digest; no more than are kept
 };
 
 }  // namespace tidemill::image

@@ -182,12 +182,15 @@ protected:
         EXPECT_NE(got.error().message.find(says), std::string::npos) << got.error().message;
         expect_clean();
     }
+    void pass(base::Duration span) {
+        (void)sim_.loop.run([](async::Loop& loop, base::Duration of) -> async::Task<base::Status> {
+            co_await async::sleep_for(loop, of);
+            co_return base::ok;
+        }(sim_.loop, span));
+    }
     // Nothing half-done is left.
     void expect_clean() {
-        (void)sim_.loop.run([](async::Loop& loop) -> async::Task<base::Status> {
-            co_await async::sleep_for(loop, 1s);
-            co_return base::ok;
-        }(sim_.loop));
+        pass(1s);
         EXPECT_EQ(disk_.list(scratch_.path() + "/pulled/incoming")->size(), 0U);
         EXPECT_EQ(disk_.list(scratch_.path() + "/pulled/images")->size(),
                   disk_.list(scratch_.path() + "/pulled/trees")->size());
@@ -386,11 +389,7 @@ TEST_F(PullerTest, ADroppedPullLeavesNothing) {
             ASSERT_TRUE(scope.spawn([](Puller& puller, Puller::Wanted what) -> async::Task<void> {
                 (void)co_await puller.pull(std::move(what));
             }(*puller_, std::move(wanted))));
-            (void)sim_.loop.run(
-                [](async::Loop& loop, base::Duration span) -> async::Task<base::Status> {
-                    co_await async::sleep_for(loop, span);
-                    co_return base::ok;
-                }(sim_.loop, steps * 500us));
+            pass(steps * 500us);
             scope.cancel();
         }
         expect_clean();
@@ -417,18 +416,24 @@ TEST_F(PullerTest, WhatNobodyUsesIsCollectedAndNothingElse) {
     registry_.push("two", {shared, layer_of("app", "2")});
     const auto one = *pull("app:one");
     const auto two = *pull("app:two");
-    const base::WallTime late{INT64_MAX};
-    const auto collect = [&](std::set<std::string> in_use, base::WallTime since) {
-        return *sim_.loop.run(puller_->collect(std::move(in_use), since));
+    const auto collect = [&](std::set<std::string> in_use, base::Duration keep_for) {
+        return *sim_.loop.run(puller_->collect(std::move(in_use), keep_for));
     };
-    EXPECT_TRUE(collect({}, {0}).empty()) << "all are young";
-    EXPECT_EQ(collect({one.digest}, late), (std::vector<std::string>{two.digest}));
+    EXPECT_TRUE(collect({}, 1h).empty()) << "all are young";
+    // As old as the wall says; handed out just now.
+    pass(2h);
+    ASSERT_TRUE(pull("app:two"));
+    EXPECT_EQ(collect({}, 1h), (std::vector<std::string>{one.digest}));
+    ASSERT_TRUE(pull("app:one"));
+    pass(2h);
+    EXPECT_EQ(collect({one.digest}, 1h), (std::vector<std::string>{two.digest}));
     EXPECT_FALSE(store_.find(two.digest));
     EXPECT_FALSE(disk_.info(two.tree));
     ASSERT_TRUE(store_.find(one.digest));
     EXPECT_EQ(text(one, "base"), "b");
     EXPECT_EQ(disk_.list(scratch_.path() + "/pulled/blobs")->size(), 4U);
-    EXPECT_EQ(collect({}, late), (std::vector<std::string>{one.digest}));
+    pass(2h);
+    EXPECT_EQ(collect({}, 1h), (std::vector<std::string>{one.digest}));
     EXPECT_EQ(disk_.list(scratch_.path() + "/pulled/blobs")->size(), 0U);
     EXPECT_EQ(disk_.list(scratch_.path() + "/pulled/trees")->size(), 0U);
     EXPECT_TRUE(pull("app:two")) << "and comes again when it is asked for";
@@ -462,10 +467,14 @@ TEST_F(PullerTest, AnotherProcessFindsWhatIsThereAndSweepsTheRest) {
 TEST_F(PullerTest, ArchivesAreTakenInBothForms) {
     const ImageName name{.name_space = "default", .name = "shop"};
     const auto take = [&](const std::string& bytes) {
-        const auto path = scratch_.path() + "/archive.tar";
-        EXPECT_TRUE(disk_.remove_tree(path));
-        EXPECT_TRUE((*disk_.open(path, host::Disk::Open::create_new, 0600))->write_at(0, bytes));
-        return sim_.loop.run(puller_->take_archive(path, name));
+        return sim_.loop.run([](Puller& puller, std::string sent,
+                                ImageName as) -> async::Task<base::Result<PulledStore::Image>> {
+            CO_TRY(auto archive, co_await puller.begin_archive());
+            for (std::size_t at = 0; at < sent.size(); at += 1000) {
+                CO_CHECK_OK(co_await archive->append(sent.substr(at, 1000)));
+            }
+            co_return co_await puller.take_archive(std::move(archive), std::move(as));
+        }(*puller_, bytes, name));
     };
     const auto layer = layer_of("app", "from an archive");
     const auto digest = registry_.push("v1", {layer});
@@ -528,6 +537,7 @@ TEST_F(PullerTest, ArchivesAreTakenInBothForms) {
         const auto got = take(c.bytes);
         ASSERT_FALSE(got) << c.name;
         EXPECT_TRUE(got.error().message.starts_with(c.code)) << c.name << got.error().message;
+        expect_clean();
     }
 }
 

@@ -44,6 +44,19 @@ base::Status read_authority(std::string_view text, Location& into) {
     return base::ok;
 }
 
+// ::ffff:a.b.c.d is the same host as a.b.c.d (RFC 4291 section 2.5.5.2).
+host::IpAddress unmapped(const host::IpAddress& address) {
+    const auto& bytes = address.bytes;
+    if (address.family == host::IpAddress::Family::v4 ||
+        !std::all_of(bytes.begin(), bytes.begin() + 10, [](auto byte) { return byte == 0; }) ||
+        bytes[10] != 0xff || bytes[11] != 0xff) {
+        return address;
+    }
+    host::IpAddress plain{.family = host::IpAddress::Family::v4, .bytes = {}, .port = address.port};
+    std::copy(bytes.begin() + 12, bytes.end(), plain.bytes.begin());
+    return plain;
+}
+
 }  // namespace
 
 std::string Location::host_field() const {
@@ -120,17 +133,19 @@ bool is_loopback_host(std::string_view host) {
            std::get<host::IpAddress>(*address).is_loopback();
 }
 
+bool is_this_machine(const host::IpAddress& address) {
+    const auto plain = unmapped(address);
+    return plain.is_loopback() ||
+           (plain.family == host::IpAddress::Family::v4
+                ? plain.bytes[0] == 0
+                : std::ranges::all_of(plain.bytes, [](auto byte) { return byte == 0; }));
+}
+
 bool is_link_local(const host::IpAddress& address) {
-    const auto& bytes = address.bytes;
-    if (address.family == host::IpAddress::Family::v4) {
-        return bytes[0] == 169 && bytes[1] == 254;
-    }
-    // ::ffff:a.b.c.d is the same host as a.b.c.d (RFC 4291 section 2.5.5.2).
-    const bool mapped = std::all_of(bytes.begin(), bytes.begin() + 10,
-                                    [](std::uint8_t byte) { return byte == 0; }) &&
-                        bytes[10] == 0xff && bytes[11] == 0xff;
-    return mapped ? bytes[12] == 169 && bytes[13] == 254
-                  : bytes[0] == 0xfe && (bytes[1] & 0xc0U) == 0x80;
+    const auto plain = unmapped(address);
+    return plain.family == host::IpAddress::Family::v4
+               ? plain.bytes[0] == 169 && plain.bytes[1] == 254
+               : plain.bytes[0] == 0xfe && (plain.bytes[1] & 0xc0U) == 0x80;
 }
 
 }  // namespace tidemill::image

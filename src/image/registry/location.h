@@ -33,6 +33,8 @@ base::Result<Location> registry_location(std::string_view registry);
 
 // True for "localhost", names below it and loopback addresses.
 bool is_loopback_host(std::string_view host);
+// Loopback in all its forms, and "any address", which leads there too.
+bool is_this_machine(const host::IpAddress& address);
 // Addresses that only neighbours on a wire and a cloud's own services have: nothing that a user
 // names leads there (RFC 3927, RFC 4291 section 2.5.6).
 bool is_link_local(const host::IpAddress& address);

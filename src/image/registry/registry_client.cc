@@ -114,7 +114,7 @@ async::Task<base::Result<RegistryClient::Answer>> RegistryClient::open(const Loc
     const auto own = registry_location(reference_.registry);
     const bool may_be_loopback = own && is_loopback_host(own->host);
     std::erase_if(addresses, [&](const auto& address) {
-        return is_link_local(address) || (address.is_loopback() && !may_be_loopback);
+        return is_link_local(address) || (is_this_machine(address) && !may_be_loopback);
     });
     if (addresses.empty()) {
         co_return fail(Code::denied,
