@@ -43,10 +43,14 @@ sandbox::Workload workload_of(const link::WantedRevision& wanted) {
                                 spec.environment.end());
     workload.directory = spec.working_directory;
     for (const auto& mount : spec.mounts) {
-        workload.mounts.push_back({mount.source, mount.target,
-                                   mount.access == link::FileMount::Access::read_write
-                                       ? host::MountPlan::Access::read_write
-                                       : host::MountPlan::Access::read_only});
+        const auto access = mount.access == link::FileMount::Access::read_write
+                                ? host::MountPlan::Access::read_write
+                                : host::MountPlan::Access::read_only;
+        if (mount.target == "/") {
+            workload.image = sandbox::Workload::Image{mount.source, access};
+        } else {
+            workload.mounts.push_back({mount.source, mount.target, access});
+        }
     }
     for (const auto& file : spec.files) {
         workload.files.push_back({file.target, file.content, file.mode});
@@ -248,6 +252,7 @@ base::Result<host::LaunchPlan> Agent::plan(Instance& instance, const link::Wante
         TRY(instance.uid, sandbox::choose_uid(instance.name, taken));
     }
     workload.uid = instance.uid;
+    workload.gid = wanted.spec.run_as_group;
     workload.note = write_note(instance.note);
     TRY(auto plan,
         sandbox::plan_launch(workload, options_.policy, root_, launcher_.capabilities()));

@@ -6,8 +6,8 @@
 #include <deque>
 #include <utility>
 
-#include "builder/off_loop.h"
 #include "builder/source.h"
+#include "host/off_loop.h"
 #include "image/digest.h"
 
 namespace tidemill::builder {
@@ -172,7 +172,7 @@ async::Task<base::Result<Built>> Builder::build_in_slot(std::shared_ptr<Scratch>
               .plan = {}};
     host::Disk& disk = host_.disk;
     const auto tree = work.tree();
-    CO_TRY(work.files, co_await off_loop<std::vector<SourceFile>>(
+    CO_TRY(work.files, co_await host::off_loop<std::vector<SourceFile>>(
                            host_.loop, offload_,
                            [&disk, tree, from = work.scratch->at("upload"),
                             limits = options_.source]() -> base::Result<std::vector<SourceFile>> {
@@ -198,7 +198,7 @@ async::Task<base::Result<Built>> Builder::build_in_slot(std::shared_ptr<Scratch>
         CO_CHECK_OK(co_await build_native(work));
     }
     CO_TRY(auto image,
-           co_await off_loop<image::ImageReference>(
+           co_await host::off_loop<image::ImageReference>(
                host_.loop, offload_,
                [&store = store_, name = std::move(name), tree, config = work.plan.config,
                 now = host_.clock.wall_now()] { return store.put(name, tree, config, now); }));
@@ -279,7 +279,7 @@ async::Task<base::Status> Builder::install(Work& work, Plan::Packages packages) 
     const auto result = project + "/" + installation.result;
     CO_TRY(const auto key, cache_key(installation, tree));
     CO_TRY(const auto found,
-           co_await off_loop<BuildCache::Found>(
+           co_await host::off_loop<BuildCache::Found>(
                host_.loop, offload_,
                [&disk, &cache = cache_, project, result, tree, key,
                 files = installation.files]() -> base::Result<BuildCache::Found> {
@@ -301,7 +301,7 @@ async::Task<base::Status> Builder::install(Work& work, Plan::Packages packages) 
     } else {
         CO_CHECK_OK(co_await run(work, std::move(installation.steps), project));
     }
-    co_return co_await off_loop<Unit>(
+    co_return co_await host::off_loop<Unit>(
         host_.loop, offload_,
         [&disk, &cache = cache_, project, result, tree, key, found,
          below = installation.result]() -> base::Status {
@@ -325,7 +325,7 @@ async::Task<base::Status> Builder::build_native(Work& work) {
     host::Disk& disk = host_.disk;
     CO_TRY(
         const auto program,
-        co_await off_loop<std::string>(
+        co_await host::off_loop<std::string>(
             host_.loop, offload_,
             [&disk, tree, built = work.scratch->at("work/cmake")]() -> base::Result<std::string> {
                 TRY(const auto found, find_built_program(disk, built));
@@ -343,7 +343,7 @@ async::Task<base::Status> Builder::build_native(Work& work) {
 
 async::Task<base::Result<std::vector<image::ImageReference>>> Builder::collect_images(
     std::set<image::ImageReference> in_use, base::WallTime keep_since) {
-    co_return co_await off_loop<std::vector<image::ImageReference>>(
+    co_return co_await host::off_loop<std::vector<image::ImageReference>>(
         host_.loop, offload_, [&store = store_, in_use = std::move(in_use), keep_since] {
             return store.collect(in_use, keep_since);
         });

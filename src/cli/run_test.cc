@@ -221,8 +221,12 @@ TEST_F(Run, DeployOfAnImageKeepsWhatIsThereAndExplainsAFailure) {
 }
 
 TEST_F(Run, DeployRefusesWhatItCannot) {
-    EXPECT_EQ(run({"deploy", "docker.io/library/nginx:1", "--name", "web"}), 1);
-    EXPECT_TRUE(says("Not yet")) << err;
+    EXPECT_EQ(run({"deploy", "nginx", "--name", "web"}), 3);
+    EXPECT_TRUE(says("nginx:latest")) << err;
+    ASSERT_TRUE(host.disk.make_directories("/files"));
+    write("/files/photo.png", "x");
+    EXPECT_EQ(run({"deploy", "/files/photo.png", "--name", "web"}), 1);
+    EXPECT_TRUE(says("image as a .tar file")) << err;
     EXPECT_EQ(run({"deploy", "./nowhere", "--name", "web"}), 3);
     ASSERT_TRUE(host.disk.make_directories("/empty"));
     EXPECT_EQ(run({"deploy", "/empty", "--name", "web"}), 1);
@@ -578,6 +582,12 @@ TEST_F(Run, DoctorFailsWhenAnythingEssentialIsMissing) {
     sim.disk.set_options(options);
     EXPECT_EQ(run({"doctor"}), 0) << out;
     EXPECT_NE(out.find("you are unix:0"), std::string::npos) << out;
+    EXPECT_EQ(out.find("images"), std::string::npos) << "of a platform that is elsewhere\n" << out;
+    ASSERT_TRUE(host.disk.make_directories("/data/pulled/images"));
+    write("/data/pulled/images/ab.json", R"({"bytes":3145728})");
+    write("/data/pulled/images/half", "{");
+    EXPECT_EQ(run({"doctor"}), 0) << out;
+    EXPECT_NE(out.find("1 pulled, 3 MiB unpacked"), std::string::npos) << out;
     options.capacity_bytes = 10U << 20;
     sim.disk.set_options(options);
     EXPECT_EQ(run({"doctor", "-o", "json"}), 1);

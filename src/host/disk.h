@@ -69,6 +69,15 @@ public:
     virtual base::Status make_link(const std::string& target, const std::string& path) = 0;
     // What the link at `path` says. Errors: not_found, invalid (no link).
     virtual base::Result<std::string> read_link(const std::string& path) = 0;
+    // A second name for the file or link (no directory) at `existing`; follows no link at the end
+    // of either path. Errors: not_found, conflict (something is at `path`), invalid.
+    virtual base::Status make_hard_link(const std::string& existing, const std::string& path) = 0;
+    // Gives what is at `path`, a link itself too, to a user and a group. Errors: denied (only root
+    // gives away).
+    virtual base::Status set_owner(const std::string& path, std::uint32_t uid,
+                                   std::uint32_t gid) = 0;
+    // When what is at `path`, a link itself too, was changed last.
+    virtual base::Status set_modified(const std::string& path, base::WallTime at) = 0;
     // Permission bits, whatever the umask. Not of links. Follows none at the end of the path.
     virtual base::Status set_mode(const std::string& path, unsigned mode) = 0;
     // Names, sorted, without "." and "..".

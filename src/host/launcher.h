@@ -25,6 +25,10 @@ struct MountPlan {
         link,       // a symbolic link at `target` that says `source`
         directory,  // with `mode`
         file,       // `content` with `mode`, in memory only
+        // The directory `source` of the host as the root itself; the first step or none. With
+        // `bytes_max`, what is written lands in memory of its own (overlayfs), at most so much;
+        // without, nothing can be written, and what is put into it must find its place there.
+        root,
     };
     enum class Access : std::uint8_t { read_only, read_write };
     enum class Presence : std::uint8_t { required, optional };  // optional: skipped without source
@@ -78,7 +82,8 @@ struct LaunchPlan {
     // Given back by scan(): what the caller must know to adopt the instance. At most 16 KiB.
     std::string note;
 
-    std::vector<std::string> argv;         // argv[0] is an absolute path inside
+    // argv[0] is a path inside, or a name that is looked for in PATH of `environment`.
+    std::vector<std::string> argv;
     std::vector<std::string> environment;  // "NAME=value"
     std::string directory = "/";
     RootPlan root;

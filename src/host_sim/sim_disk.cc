@@ -401,6 +401,45 @@ Result<std::string> SimDisk::read_link(const std::string& path) {
     return found->second->seen;
 }
 
+Status SimDisk::make_hard_link(const std::string& existing, const std::string& path) {
+    CHECK_OK(operate("make_hard_link", path, 0));
+    const auto found = names_.find(existing);
+    if (found == names_.end()) {
+        return fail(directories_.contains(existing) ? Code::invalid : Code::not_found,
+                    "{}: no such file", existing);
+    }
+    if (names_.contains(path) || directories_.contains(path)) {
+        return fail(Code::conflict, "{}: exists already", path);
+    }
+    if (!directories_.contains(parent_of(path))) {
+        return fail(Code::not_found, "{}: no such directory", parent_of(path));
+    }
+    const auto inode = found->second;
+    ++inode->names;
+    names_[path] = inode;
+    name_changes_.push_back({{}, path, inode, {parent_of(path)}});
+    return base::ok;
+}
+
+// Owners are not kept: nobody asks for them.
+Status SimDisk::set_owner(const std::string& path, std::uint32_t, std::uint32_t) {
+    CHECK_OK(operate("set_owner", path, 0));
+    return names_.contains(path) || directories_.contains(path)
+               ? Status(base::ok)
+               : fail(Code::not_found, "{}: no such file or directory", path);
+}
+
+Status SimDisk::set_modified(const std::string& path, base::WallTime at) {
+    CHECK_OK(operate("set_modified", path, 0));
+    if (const auto found = names_.find(path); found != names_.end()) {
+        found->second->modified = at;
+        return base::ok;
+    }
+    return directories_.contains(path)
+               ? Status(base::ok)
+               : fail(Code::not_found, "{}: no such file or directory", path);
+}
+
 Status SimDisk::set_mode(const std::string& path, unsigned mode) {
     CHECK_OK(operate("set_mode", path, 0));
     if (const auto found = names_.find(path); found != names_.end()) {

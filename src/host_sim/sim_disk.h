@@ -48,6 +48,9 @@ public:
     base::Status sync_tree(const std::string& path) override;
     base::Status make_link(const std::string& target, const std::string& path) override;
     base::Result<std::string> read_link(const std::string& path) override;
+    base::Status make_hard_link(const std::string& existing, const std::string& path) override;
+    base::Status set_owner(const std::string& path, std::uint32_t uid, std::uint32_t gid) override;
+    base::Status set_modified(const std::string& path, base::WallTime at) override;
     base::Status set_mode(const std::string& path, unsigned mode) override;
     base::Result<std::vector<std::string>> list(const std::string& path) override;
     base::Result<host::FileInfo> info(const std::string& path) override;

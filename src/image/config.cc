@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "image/platform.h"
 #include "wire/json.h"
 
 namespace tidemill::image {
@@ -16,14 +17,6 @@ constexpr std::string_view label = "dev.tidemill.image";
 constexpr std::int64_t version_now = 1;
 constexpr std::array runtimes{Runtime::python, Runtime::node, Runtime::static_site,
                               Runtime::program};
-
-#if defined(__x86_64__)
-constexpr std::string_view architecture = "amd64";
-#elif defined(__aarch64__)
-constexpr std::string_view architecture = "arm64";
-#else
-#error "name this architecture as Go does (GOARCH), for OCI image configurations"
-#endif
 
 wire::JsonArray pairs_json(const NamedTexts& pairs) {
     wire::JsonArray array;
@@ -118,7 +111,7 @@ std::string write_config(const ImageConfig& config, std::string_view diff_id) {
         environment.push_back(wire::Json(name + "=" + value));
     }
     const wire::JsonObject whole{
-        {"architecture", architecture},
+        {"architecture", host_architecture},
         {"os", "linux"},
         {"config", wire::JsonObject{{"Env", std::move(environment)},
                                     {"Cmd", std::move(start)},

@@ -46,12 +46,10 @@ base::Result<ImageReference> parse_reference(std::string_view text) {
     }
     const auto parts = base::split(text, '/');
     if (parts.front() != local_registry) {
-        return base::fail(
-            base::Code::invalid,
-            "TM-410: image {}: not yet: images of registries cannot be pulled and "
-            "run until instances start from OCI images; deploy the source folder "
-            "instead (tidemill deploy PATH), whose image is {}/NAMESPACE/NAME@sha256:…",
-            text, local_registry);
+        return base::fail(base::Code::invalid,
+                          "TM-411: image {}: is one of a registry, and not of this machine's own "
+                          "store ({}/NAMESPACE/NAME@sha256:…)",
+                          text, local_registry);
     }
     const auto at = text.find('@');
     if (parts.size() != 3 || at == std::string_view::npos) {

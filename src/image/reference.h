@@ -34,8 +34,8 @@ struct ImageReference {
     friend auto operator<=>(const ImageReference&, const ImageReference&) = default;
 };
 
-// Errors: invalid, with what is wrong and what to do: TM-410 (an image of a registry, which is not
-// run yet), TM-411 (a local image without a digest, or text that is no reference).
+// Errors: invalid (TM-411: an image of a registry, one without a digest, or text that is no
+// reference).
 base::Result<ImageReference> parse_reference(std::string_view text);
 
 }  // namespace tidemill::image

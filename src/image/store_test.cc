@@ -148,8 +148,8 @@ TEST(ImageReference, Table) {
     };
     const Case cases[] = {
         {"an image from source", "dev.local/default/shop@" + digest, nullptr},
-        {"an image of a registry", "ghcr.io/a/b@" + digest, "TM-410"},
-        {"an image of the default registry", "nginx:1.25", "TM-410"},
+        {"an image of a registry", "ghcr.io/a/b@" + digest, "TM-411"},
+        {"an image of the default registry", "nginx:1.25", "TM-411"},
         {"no digest", "dev.local/default/shop", "TM-411"},
         {"a tag", "dev.local/default/shop:v1", "TM-411"},
         {"too few parts", "dev.local/shop@" + digest, "TM-411"},

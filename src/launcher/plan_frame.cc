@@ -71,6 +71,9 @@ base::Status check(const host::LaunchPlan& plan) {
         return refuse("too many mounts");
     }
     for (const auto& mount : plan.root.mounts) {
+        if (mount.kind == host::MountPlan::Kind::root && &mount != &plan.root.mounts.front()) {
+            return refuse("a root that is not the first of the mounts");
+        }
         if (!mount.target.starts_with('/')) {
             return base::fail(base::Code::invalid, "{}: mount target {}: not absolute",
                               plan.instance, mount.target);

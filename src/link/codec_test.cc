@@ -27,6 +27,7 @@ WantedRevision full_wanted() {
     wanted.spec.listen = InstanceSpec::Listen::unix_socket;
     wanted.spec.memory_bytes_max = 1ULL << 40;
     wanted.spec.run_as_user = 65532;
+    wanted.spec.run_as_group = 50;
     wanted.spec.liveness = ProbeSpec{.kind = ProbeSpec::Kind::http, .path = "/live"};
     return wanted;
 }
@@ -38,6 +39,7 @@ TEST(Codec, AFullMessageComesBackTheSame) {
     EXPECT_EQ(got.spec.environment, sent.spec.environment);
     EXPECT_EQ(got.spec.memory_bytes_max, sent.spec.memory_bytes_max);
     EXPECT_EQ(got.spec.run_as_user, 65532U);
+    EXPECT_EQ(got.spec.run_as_group, 50U);
     EXPECT_EQ(got.spec.liveness->path, "/live");
 }
 

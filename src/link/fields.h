@@ -45,8 +45,8 @@ TIDEMILL_LINK_FIELDS(InstanceSpec, f("runtime", m.runtime); f("command", m.comma
                      f("mounts", m.mounts); f("files", m.files); f("listen", m.listen);
                      f("memoryBytesMax", m.memory_bytes_max); f("cpuMilliMax", m.cpu_milli_max);
                      f("cpuMilliRequest", m.cpu_milli_request); f("processesMax", m.processes_max);
-                     f("runAsUser", m.run_as_user); f("grace", m.grace);
-                     f("readiness", m.readiness); f("liveness", m.liveness);
+                     f("runAsUser", m.run_as_user); f("runAsGroup", m.run_as_group);
+                     f("grace", m.grace); f("readiness", m.readiness); f("liveness", m.liveness);
                      f("startupDeadline", m.startup_deadline); f("keepFrozen", m.keep_frozen);)
 TIDEMILL_LINK_FIELDS(WantedRevision, f("revision", m.revision); f("service", m.service);
                      f("configuration", m.configuration); f("instances", m.instances);

@@ -107,7 +107,9 @@ struct InstanceSpec {
     std::vector<std::string> command;  // absolute path first
     std::vector<std::pair<std::string, std::string>> environment;
     std::string working_directory = "/";
-    // Read-only directories, in order: the app at /app, a runtime, an unpacked base.
+    // Directories, in order: the app at /app, a runtime. One at "/" is an unpacked image, the root
+    // of the instance in place of the host's programs; written to, it changes for the instance
+    // only.
     std::vector<FileMount> mounts;
     std::vector<InlineFile> files;
     // Functions listen on a Unix socket that the agent made; apps on $PORT of 127.0.0.1.
@@ -117,6 +119,7 @@ struct InstanceSpec {
     std::uint32_t cpu_milli_request = 0;  // weight; 0: the default
     std::uint32_t processes_max = 0;      // 0: the agent's default
     std::optional<std::uint32_t> run_as_user;
+    std::optional<std::uint32_t> run_as_group;         // that of the user where it is not given
     base::Duration grace = std::chrono::seconds(300);  // SIGTERM to SIGKILL
     ProbeSpec readiness;
     std::optional<ProbeSpec> liveness;

@@ -72,10 +72,15 @@ std::vector<Finding> examine(const host::LauncherCapabilities& host) {
                                             "no pidfd: instances cannot be watched or adopted",
                                             "Use Linux 5.3 or newer."});
     findings.push_back(host.overlay
-                           ? Finding{"image roots", Verdict::good, "overlayfs", ""}
+                           ? Finding{"image roots", Verdict::good,
+                                     "overlayfs: each instance of an image writes to memory of "
+                                     "its own",
+                                     ""}
                            : Finding{"image roots", Verdict::weaker,
-                                     "no overlayfs: images run from one unpacked tree, read-only",
-                                     "Load the kernel module: modprobe overlay."});
+                                     "no overlayfs: an image's root is read-only, with a private "
+                                     "/tmp and /run",
+                                     "Load the kernel module (modprobe overlay); without root, use "
+                                     "Linux 5.11 or newer."});
     findings.push_back(
         host.landlock_abi > 0
             ? Finding{"landlock", Verdict::good, fmt::format("ABI {}", host.landlock_abi), ""}

@@ -53,10 +53,15 @@ base::Status check(const Workload& workload) {
         return base::fail(base::Code::invalid, "{}: {} {}: must be an absolute path without '..'",
                           workload.instance, what, value);
     };
-    if (workload.command.empty() || !is_program(workload.command.front())) {
+    // An image's own words are taken as they are: all that they can reach is the image.
+    if (workload.command.empty() || workload.command.front().empty() ||
+        (!workload.image && !is_program(workload.command.front()))) {
         return base::fail(base::Code::invalid, "{}: command {}: must be a program without '..'",
                           workload.instance,
                           workload.command.empty() ? "" : workload.command.front());
+    }
+    if (workload.image && !is_clean_absolute(workload.image->tree)) {
+        return refuse("image", workload.image->tree);
     }
     if (!is_clean_absolute(workload.directory)) {
         return refuse("working directory", workload.directory);
@@ -97,10 +102,46 @@ MountPlan file(std::string target, std::string content, std::uint32_t mode) {
             .content = std::move(content)};
 }
 
-host::RootPlan plan_root(const Workload& workload, const Policy& policy, const HostRoot& root,
-                         host::Isolation isolation) {
-    host::RootPlan plan;
-    auto& mounts = plan.mounts;
+// Programs look up their own host's name; the last line is theirs.
+MountPlan hosts_file(const Workload& workload, const HostRoot& root) {
+    std::string hosts = root.hosts;
+    if (!hosts.empty() && hosts.back() != '\n') {
+        hosts += '\n';
+    }
+    return file("/etc/hosts", hosts + "127.0.0.1 " + workload.host_name + "\n", 0444);
+}
+
+MountPlan memory(std::string target, std::uint64_t bytes_max) {
+    return {.kind = Kind::tmpfs,
+            .target = std::move(target),
+            .access = Access::read_write,
+            .bytes_max = bytes_max,
+            .mode = 01777};
+}
+
+// An image brings all files of its own but those that say where it runs.
+void add_image(const Workload& workload, const Policy& policy, const HostRoot& root,
+               const host::LauncherCapabilities& host, std::vector<MountPlan>& mounts) {
+    mounts.push_back({.kind = Kind::root,
+                      .source = workload.image->tree,
+                      .target = "/",
+                      .access = workload.image->access,
+                      .bytes_max = host.overlay ? policy.image_bytes_max : 0});
+    mounts.push_back(hosts_file(workload, root));
+    mounts.push_back(file("/etc/hostname", workload.host_name + "\n", 0444));
+    mounts.push_back(bind("/etc/resolv.conf", "/etc/resolv.conf", Access::read_only,
+                          MountPlan::Presence::optional));
+    if (host.overlay && workload.image->access == Access::read_write) {
+        mounts.push_back({.kind = Kind::directory, .target = "/tmp", .mode = 01777});
+    } else {
+        mounts.push_back(memory("/tmp", policy.tmp_bytes_max));
+        mounts.push_back(memory("/run", policy.tmp_bytes_max));
+    }
+}
+
+// The host's own programs and libraries, read-only, and little else.
+void add_host(const Workload& workload, const Policy& policy, const HostRoot& root,
+              std::vector<MountPlan>& mounts) {
     for (const auto& directory : root.directories) {
         mounts.push_back(bind(directory, directory));
     }
@@ -125,28 +166,30 @@ host::RootPlan plan_root(const Workload& workload, const Policy& policy, const H
         "root:x:0:\n" + (user.empty() ? std::string() : fmt::format("app:x:{}:\n", workload.uid)) +
             "nogroup:x:65534:\n",
         0444));
-    // Programs look up their own host's name; the last line is theirs.
-    std::string hosts = root.hosts;
-    if (!hosts.empty() && hosts.back() != '\n') {
-        hosts += '\n';
-    }
-    mounts.push_back(file("/etc/hosts", hosts + "127.0.0.1 " + workload.host_name + "\n", 0444));
+    mounts.push_back(hosts_file(workload, root));
     mounts.push_back(file("/etc/hostname", workload.host_name + "\n", 0444));
+    mounts.push_back(memory("/tmp", policy.tmp_bytes_max));
+    // Where programs keep what lasts as long as they do; the same memory as /tmp.
+    mounts.push_back({.kind = Kind::directory, .target = "/run", .mode = 0755});
+    mounts.push_back({.kind = Kind::directory, .target = "/var", .mode = 0755});
+    mounts.push_back({.kind = Kind::link, .source = "/tmp", .target = "/var/tmp"});
+}
+
+host::RootPlan plan_root(const Workload& workload, const Policy& policy, const HostRoot& root,
+                         const host::LauncherCapabilities& host, host::Isolation isolation) {
+    host::RootPlan plan;
+    auto& mounts = plan.mounts;
+    if (workload.image) {
+        add_image(workload, policy, root, host, mounts);
+    } else {
+        add_host(workload, policy, root, mounts);
+    }
     mounts.push_back({.kind = Kind::proc, .target = "/proc"});
     // A user namespace without a network of its own may not mount one; what needs /sys there looks
     // for processors, and libraries fall back to /proc/cpuinfo.
     mounts.push_back(
         {.kind = Kind::sysfs, .target = "/sys", .presence = MountPlan::Presence::optional});
     mounts.push_back({.kind = Kind::devices, .target = "/dev", .bytes_max = policy.shm_bytes_max});
-    mounts.push_back({.kind = Kind::tmpfs,
-                      .target = "/tmp",
-                      .access = Access::read_write,
-                      .bytes_max = policy.tmp_bytes_max,
-                      .mode = 01777});
-    // Where programs keep what lasts as long as they do; the same memory as /tmp.
-    mounts.push_back({.kind = Kind::directory, .target = "/run", .mode = 0755});
-    mounts.push_back({.kind = Kind::directory, .target = "/var", .mode = 0755});
-    mounts.push_back({.kind = Kind::link, .source = "/tmp", .target = "/var/tmp"});
     for (const auto& mount : workload.mounts) {
         mounts.push_back(bind(mount.source, mount.target, mount.access));
     }
@@ -198,6 +241,12 @@ base::Result<host::LaunchPlan> plan_launch(const Workload& workload, const Polic
                           "root or allow user namespaces",
                           workload.instance, workload.files.front().target);
     }
+    if (!confined && workload.image) {
+        return base::fail(base::Code::invalid,
+                          "TM-430: {}: an image needs a root of its own, and this host gives no "
+                          "mount namespace; run as root or allow user namespaces",
+                          workload.instance);
+    }
     const auto place = [&](const std::string& text) {
         return confined ? text : outside(text, workload.mounts);
     };
@@ -208,7 +257,8 @@ base::Result<host::LaunchPlan> plan_launch(const Workload& workload, const Polic
     }
     plan.directory = place(workload.directory);
     plan.host_name = workload.host_name.substr(0, 63);  // HOST_NAME_MAX is 64 with its end
-    plan.uid = plan.gid = workload.uid;
+    plan.uid = workload.uid;
+    plan.gid = workload.gid.value_or(workload.uid);
     plan.limits = {.memory_bytes_max = workload.memory_bytes_max != 0 ? workload.memory_bytes_max
                                                                       : policy.memory_bytes_default,
                    .cpu_milli_max = workload.cpu_milli_max,
@@ -246,7 +296,7 @@ base::Result<host::LaunchPlan> plan_launch(const Workload& workload, const Polic
         plan.environment.push_back(name + "=" + value);
     }
     if (confined) {
-        plan.root = plan_root(workload, policy, root, plan.isolation);
+        plan.root = plan_root(workload, policy, root, host, plan.isolation);
     }
     return plan;
 }

@@ -20,6 +20,8 @@ struct Policy {
     std::uint64_t open_files_max = 65'536;
     std::uint64_t tmp_bytes_max = 64U << 20;  // of /tmp; counts as the instance's memory
     std::uint64_t shm_bytes_max = 64U << 20;  // as container engines give
+    // What an instance of an image may write to its root; counts as the instance's memory.
+    std::uint64_t image_bytes_max = 1024U << 20;
     std::uint64_t log_bytes_max = 16U << 20;
     // Killed for memory before anything of the host or the platform: half of the way to "first".
     std::int32_t oom_score_adjust = 500;
@@ -32,7 +34,7 @@ struct Policy {
 // The whole plan. Pure. As much isolation as `host` can give: namespaces as root, else a user
 // namespace, else none (then paths inside are turned into those of the host in command, directory
 // and environment). Errors: invalid (a path that is not absolute or climbs, a reserved or malformed
-// variable, a file to give where there is no namespace to give it in).
+// variable, a file to give where there is no namespace to give it in; TM-430: an image, the same).
 base::Result<host::LaunchPlan> plan_launch(const Workload& workload, const Policy& policy,
                                            const HostRoot& root,
                                            const host::LauncherCapabilities& host);

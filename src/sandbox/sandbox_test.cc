@@ -77,6 +77,46 @@ TEST(PlanLaunch, ShowsNothingOfTheHostThatIsNotNamed) {
     EXPECT_EQ(plan.seccomp, host::SeccompProfile::standard);
 }
 
+TEST(PlanLaunch, AnImageBringsItsOwnFiles) {
+    auto wanted = workload();
+    wanted.image = Workload::Image{.tree = "/data/pulled/trees/1"};
+    wanted.command = {"nginx", "-g"};
+    wanted.uid = 101;
+    wanted.gid = 102;
+    auto plan = plan_of(wanted);
+    const auto& first = plan.root.mounts.front();
+    EXPECT_EQ(first.kind, host::MountPlan::Kind::root);
+    EXPECT_EQ(first.source, "/data/pulled/trees/1");
+    EXPECT_EQ(first.access, host::MountPlan::Access::read_write);
+    EXPECT_EQ(first.bytes_max, Policy().image_bytes_max);
+    EXPECT_EQ(at(plan, "/usr"), nullptr) << "nothing of the host's programs";
+    EXPECT_EQ(at(plan, "/etc/passwd"), nullptr) << "the image's own users";
+    EXPECT_NE(at(plan, "/etc/hosts"), nullptr);
+    EXPECT_EQ(at(plan, "/tmp")->kind, host::MountPlan::Kind::directory);
+    EXPECT_NE(at(plan, "/app"), nullptr) << "volumes are put into it";
+    EXPECT_TRUE(has(plan.root.masked, "/proc/kcore"));
+    EXPECT_EQ(plan.argv.front(), "nginx") << "found inside, by its PATH";
+    EXPECT_EQ(plan.uid, 101U);
+    EXPECT_EQ(plan.gid, 102U);
+
+    wanted.image->access = host::MountPlan::Access::read_only;
+    plan = plan_of(wanted);
+    EXPECT_EQ(plan.root.mounts.front().access, host::MountPlan::Access::read_only);
+    EXPECT_EQ(at(plan, "/tmp")->kind, host::MountPlan::Kind::tmpfs);
+
+    wanted.image->access = host::MountPlan::Access::read_write;
+    auto host = whole_host();
+    host.overlay = false;
+    plan = plan_of(wanted, {}, host);
+    EXPECT_EQ(plan.root.mounts.front().bytes_max, 0U) << "the tree itself";
+    EXPECT_EQ(at(plan, "/tmp")->kind, host::MountPlan::Kind::tmpfs);
+
+    host.namespaces = host.user_namespaces = false;
+    const auto refused = plan_launch(wanted, {}, root, host);
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message.starts_with("TM-430: ")) << refused.error().message;
+}
+
 TEST(PlanLaunch, MasksSecretsThatAVisibleDirectoryWouldShow) {
     Policy policy;
     policy.secrets = {"/usr/local/tidemill", "/var/lib/tidemill", "/usrlocal"};
@@ -148,6 +188,8 @@ TEST(PlanLaunch, RefusesTable) {
         {"a command above where it begins", [](Workload& w) { w.command = {"../run"}; },
          "command ../run"},
         {"a command without a word", [](Workload& w) { w.command = {""}; }, "command :"},
+        {"a command that climbs", [](Workload& w) { w.command = {"/a/../run"}; },
+         "command /a/../run"},
         {"a relative directory", [](Workload& w) { w.directory = "app"; }, "directory app"},
         {"a target that climbs", [](Workload& w) { w.mounts[0].target = "/a/../b"; }, "/a/../b"},
         {"a mount over everything", [](Workload& w) { w.mounts[0].target = "/"; }, "mount /"},

@@ -79,6 +79,7 @@ PROOFS = [
     (PROBE + r"(\.timeoutSeconds|\.failureThreshold)?", HERE + "test_liveness_is_asked_for"),
     (r"spec\.template\.spec\.containers\[\]\.resources.*", "test_runtime_contract.test_limits_are_applied"),
     (r"spec\.template\.spec\.containers\[\]\.ports.*", "test_runtime_contract.test_one_port_only"),
+    (r"spec\.template\.spec\.imagePullSecrets.*", "test_images.test_a_private_image_needs_its_pull_secret"),
     (r"spec\.template\.spec\.containers(\[\]\..*)?", HERE + "test_the_program_and_its_surroundings"),
     (r"spec\.traffic(\[\]\.(tag|percent|revisionName|latestRevision))?",
      "test_serving_api.test_traffic_is_split_per_request_and_tags_have_their_urls"),
@@ -211,7 +212,8 @@ class Fields(ApiCase):
 
     def test_the_effect_of_every_other_field_has_its_test(self):
         tests = set()
-        for file in Path(__file__).parent.glob("test_*.py"):
+        here = Path(__file__).parent
+        for file in (*here.glob("test_*.py"), *here.parent.glob("e2e/test_*.py")):
             names = re.findall(r"^    def (test_\w+)", file.read_text(), re.M)
             tests |= {f"{file.stem}.{name}" for name in names} | {f"{file.stem}.Effects.{name}" for name in names}
         for kind in PLURALS:

@@ -47,14 +47,16 @@ class SimImages final : public control::Images {
 public:
     SimImages(async::Loop& loop, std::uint64_t seed) : loop_(loop), dice_(seed, "images") {}
 
-    async::Task<base::Result<control::ImageFacts>> describe(std::string image) override {
+    async::Task<base::Result<control::ImageFacts>> describe(
+        control::ImageQuestion question) override {
         co_await async::sleep_for(loop_, dice_.between(1ms, 400ms));
-        if (image.starts_with("none")) {
+        const auto name = question.image.substr(0, question.image.find('@'));
+        if (name.starts_with("none")) {
             co_return base::fail(base::Code::not_found, "no such image");
         }
         control::ImageFacts facts;
-        facts.digest = image + "@sha256:0";
-        facts.entrypoint = {image};
+        facts.digest = name + "@sha256:0";
+        facts.entrypoint = {name};
         co_return facts;
     }
 

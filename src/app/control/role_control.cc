@@ -10,6 +10,7 @@
 #include "api/settings.h"
 #include "app/control/fixed_routes.h"
 #include "app/control/log_relay.h"
+#include "app/control/machine_images.h"
 #include "app/control/platform_views.h"
 #include "app/control/source_images.h"
 #include "app/control/trust.h"
@@ -133,8 +134,10 @@ async::Task<base::Status> run_control(Process& process, Options options) {
     CO_TRY(const auto store, store::LocalStore::open(store_environment, std::move(store_options)));
     CO_CHECK_OK(co_await api::ensure_defaults(*store));
 
-    SourceImages images(process, options);
-    CO_CHECK_OK(co_await images.start());
+    SourceImages source_images(process, options);
+    CO_CHECK_OK(co_await source_images.start());
+    MachineImages images(process, options, source_images);
+    CO_CHECK_OK(images.start());
     control::ControlOptions control_options;
     control_options.routes.domain = options.domain;
     control::Control control({host.loop, host.clock, *store, images}, std::move(control_options));
@@ -163,6 +166,7 @@ async::Task<base::Status> run_control(Process& process, Options options) {
                   .http = options.http});
     api::NamespaceKeeper namespaces(*store, host);
     CO_CHECK_OK(scope.spawn(namespaces.run()));
+    CO_CHECK_OK(scope.spawn(source_images.keep_collecting(*store)));
     CO_CHECK_OK(scope.spawn(images.keep_collecting(*store)));
     CO_CHECK_OK(scope.spawn(keep_giving_back_memory(host.loop)));
 

@@ -25,13 +25,13 @@ namespace tidemill::app {
 base::Result<image::Toolbox> find_toolbox(host::Disk& disk, const Options& options,
                                           const std::string& program_directory);
 
-class SourceImages final : public control::Images, public api::Uploads {
+class SourceImages {
 public:
     SourceImages(Process& process, const Options& options);
     SourceImages(const SourceImages&) = delete;
     SourceImages& operator=(const SourceImages&) = delete;
     // Ends builds, then waits for the piece of work that runs beside the loop.
-    ~SourceImages() override;
+    ~SourceImages();
 
     // Opens the images, sweeps what a crash left, starts the launcher of builds. Before anything
     // else.
@@ -40,9 +40,11 @@ public:
     // Removes, from time to time, images that no Revision names. Ends by being dropped.
     async::Task<void> keep_collecting(const store::Store& store);
 
-    async::Task<base::Result<control::ImageFacts>> describe(std::string image) override;
+    // Errors: not_found (TM-412), invalid (TM-411, TM-413).
+    async::Task<base::Result<control::ImageFacts>> describe(std::string image);
+    // As api::Uploads says.
     async::Task<base::Result<model::JsonObject>> upload(api::UploadRequest request,
-                                                        api::UploadExchange& exchange) override;
+                                                        api::UploadExchange& exchange);
 
 private:
     class Progress;

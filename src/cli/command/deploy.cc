@@ -1,6 +1,8 @@
 // deploy: from a folder to a URL.
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "base/text.h"
 #include "cli/api/documents.h"
 #include "cli/api/paths.h"
@@ -25,29 +27,46 @@ using base::Result;
 constexpr auto wait_default = std::chrono::seconds(120);
 // A build that says nothing for so long hangs.
 constexpr auto build_silence_max = std::chrono::minutes(10);
+constexpr std::size_t archive_piece_bytes = 64U << 10;
+// How the server tells an image from a source folder (docs/api.md).
+constexpr std::string_view image_archive_type = "application/vnd.tidemill.image+tar";
 
-enum class Source : std::uint8_t { folder, built_image };
+enum class Source : std::uint8_t {
+    folder,   // of source
+    layout,   // a folder that holds an image: an OCI layout
+    archive,  // a file that holds an image: a tar of a layout, or of `docker save`
+    image,    // that the server has or can pull
+};
 
-// Whether `what` is a folder here or an image that a deploy made. Errors: not_found, invalid.
+// Whether `name` could be an image of a registry: something says where it is, or which.
+bool looks_like_image(std::string_view name) {
+    const bool path_like = name.front() == '.' || name.front() == '/' || name.front() == '~';
+    return !path_like && name.find_first_of(":@/") != std::string_view::npos;
+}
+
+// What `what` is. Errors: not_found, invalid.
 Result<Source> tell_source(host::Disk& disk, const std::string& what) {
     if (what.starts_with("dev.local/")) {
-        return Source::built_image;
+        return Source::image;
     }
     if (disk.list(what)) {
-        return Source::folder;
+        return disk.info(what + "/oci-layout") && disk.info(what + "/index.json") ? Source::layout
+                                                                                  : Source::folder;
     }
     if (disk.info(what)) {
-        return fail(Code::invalid, "{} is a file; give the folder it is in", what);
-    }
-    const bool path_like = what.front() == '.' || what.front() == '/' || what.front() == '~';
-    if (!path_like && what.find_first_of(":@/") != std::string::npos) {
+        for (const std::string_view ending : {".tar", ".tar.gz", ".tgz"}) {
+            if (what.ends_with(ending)) {
+                return Source::archive;
+            }
+        }
         return fail(Code::invalid,
-                    "{} looks like an image of a registry. Not yet: images that others built "
-                    "cannot be pulled and started here so far. Deploy a source folder, or an "
-                    "image dev.local/… that a deploy made",
-                    what);
+                    "{} is a file; give the folder it is in, or an image as a .tar file", what);
     }
-    return fail(Code::not_found, "there is no folder {}", what);
+    if (looks_like_image(what)) {
+        return Source::image;
+    }
+    return fail(Code::not_found,
+                "there is no folder {0}; if an image is meant, write its tag: {0}:latest", what);
 }
 
 // What a folder is called, as a name for its service; empty when it cannot be one.
@@ -128,28 +147,29 @@ struct Building {
     }
 };
 
-// `folder` outlives the task.
-async::Task<Result<std::string>> build(Session& session, Progress& progress, std::string space,
-                                       std::string name, const SourceFolder& folder) {
+// What is sent, piece by piece.
+struct Sending {
+    std::string content_type;
+    std::function<Result<std::optional<std::string>>()> next;
+};
+
+// The image that the server made of it.
+async::Task<Result<std::string>> send(Session& session, Progress& progress, std::string space,
+                                      std::string name, Sending sending) {
     CO_TRY(auto* const api, session.api());
-    progress.begin("upload and build");
-    for (const auto& left_out : folder.left_out) {
-        progress.line(fmt::format("not sent (no file, or a link that leads out): {}", left_out));
-    }
-    SourceTar tar(session.host().disk, folder);
     std::optional<base::Error> read_error;
     http::ClientRequest request;
     request.method = "POST";
     request.target = paths::platform(space, "sources", name);
     request.body_source = [&]() -> async::Task<Result<std::optional<std::string>>> {
-        auto piece = tar.next();
+        auto piece = sending.next();
         if (!piece) {
             read_error = piece.error();
         }
         co_return piece;
     };
     client::CallOptions options;
-    options.content_type = "application/x-tar";
+    options.content_type = sending.content_type;
     options.limit = build_silence_max;
     Building building{.session = session, .progress = progress, .image = {}, .error = {}};
     auto take = [&building](std::string_view line) { return building.take(line); };
@@ -167,8 +187,45 @@ async::Task<Result<std::string>> build(Session& session, Progress& progress, std
         progress.failed();
         co_return std::unexpected(*std::move(building.error));
     }
-    progress.done(fmt::format("{} files, {} bytes", folder.files.size(), folder.bytes));
     co_return std::move(building.image);
+}
+
+// `folder` outlives the task.
+async::Task<Result<std::string>> send_folder(Session& session, Progress& progress,
+                                             std::string space, std::string name, Source source,
+                                             const SourceFolder& folder) {
+    progress.begin(source == Source::layout ? "upload the image" : "upload and build");
+    for (const auto& left_out : folder.left_out) {
+        progress.line(fmt::format("not sent (no file, or a link that leads out): {}", left_out));
+    }
+    SourceTar tar(session.host().disk, folder);
+    CO_TRY(auto image,
+           co_await send(session, progress, std::move(space), std::move(name),
+                         {.content_type = std::string(
+                              source == Source::layout ? image_archive_type : "application/x-tar"),
+                          .next = [&tar] { return tar.next(); }}));
+    progress.done(fmt::format("{} files, {} bytes", folder.files.size(), folder.bytes));
+    co_return image;
+}
+
+async::Task<Result<std::string>> send_archive(Session& session, Progress& progress,
+                                              std::string space, std::string name,
+                                              std::string path) {
+    CO_TRY(const auto file, session.host().disk.open(path, host::Disk::Open::read));
+    progress.begin("upload the image");
+    std::uint64_t sent = 0;
+    auto next = [&file, &sent]() -> Result<std::optional<std::string>> {
+        std::string piece(archive_piece_bytes, '\0');
+        TRY(const auto got, file->read_at(sent, piece));
+        piece.resize(got);
+        sent += got;
+        return got == 0 ? std::nullopt : std::optional(std::move(piece));
+    };
+    CO_TRY(auto image, co_await send(session, progress, std::move(space), std::move(name),
+                                     {.content_type = std::string(image_archive_type),
+                                      .next = std::move(next)}));
+    progress.done(fmt::format("{} bytes", sent));
+    co_return image;
 }
 
 // Creates the service or changes the one that is there; on trial the server checks, and nothing is
@@ -233,7 +290,7 @@ async::Task<Outcome> run_deploy(Session& session) {
         co_return std::unexpected(source.error());
     }
     auto name = session.given().text("--name");
-    if (name.empty() && *source == Source::folder) {
+    if (name.empty() && (*source == Source::folder || *source == Source::layout)) {
         name = name_from(session.context(), what);
     }
     if (name.empty()) {
@@ -242,15 +299,23 @@ async::Task<Outcome> run_deploy(Session& session) {
     CO_CHECK_OK(session.api());
     const auto space = session.space();
     Progress progress(session);
-    if (*source == Source::folder) {
-        CO_TRY(const auto folder, read_source_folder(session.host().disk, what, {}));
+    if (*source == Source::image) {
+        wish->image = what;
+    } else {
         // What the flags say is checked before minutes go into a build.
         auto trial = *wish;
         trial.image = fmt::format("dev.local/{}/{}@sha256:{:064}", space, name, 0);
-        CO_CHECK_OK(co_await put_service(session, space, name, std::move(trial), Effect::trial));
-        CO_TRY(wish->image, co_await build(session, progress, space, name, folder));
-    } else {
-        wish->image = what;
+        if (*source == Source::archive) {
+            CO_CHECK_OK(
+                co_await put_service(session, space, name, std::move(trial), Effect::trial));
+            CO_TRY(wish->image, co_await send_archive(session, progress, space, name, what));
+        } else {
+            CO_TRY(const auto folder, read_source_folder(session.host().disk, what, {}));
+            CO_CHECK_OK(
+                co_await put_service(session, space, name, std::move(trial), Effect::trial));
+            CO_TRY(wish->image,
+                   co_await send_folder(session, progress, space, name, *source, folder));
+        }
     }
     progress.begin(fmt::format("deploy {}", name));
     auto service = co_await put_service(session, space, name, *std::move(wish), Effect::write);
@@ -288,8 +353,10 @@ Command deploy_command() {
     Command command{
         .name = "deploy",
         .arguments = "PATH|IMAGE --name NAME [flags]",
-        .summary = "Build a folder and bring it to a URL",
+        .summary = "Build a folder, or take an image, and bring it to a URL",
         .examples = {"tidemill deploy ./folder --name shop",
+                     "tidemill deploy registry.example/team/shop:1.2 --name shop",
+                     "tidemill deploy ./image.tar --name shop",
                      "tidemill deploy . --name shop --env MODE=fast --min-scale 1",
                      "tidemill deploy ./folder --name shop --no-traffic"},
         .flags = {{.name = "--name",
@@ -301,7 +368,8 @@ Command deploy_command() {
                   {.name = "--proxy", .value = "ADDRESS", .help = "where requests go in"}},
         .details =
             "The URL is the last line of stdout; all else is said on stderr. What is set "
-            "already and not named stays.",
+            "already and not named stays. An image is one of a registry, by tag or digest, a tar "
+            "that `docker save` wrote, or an OCI layout as a folder or a tar.",
         .group = Command::Group::change,
         .run = &run_deploy};
     const auto more = service_flags();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <optional>
 
 #include "base/text.h"
 #include "cli/api/documents.h"
@@ -26,6 +27,7 @@ constexpr std::uint64_t disk_bytes_least = std::uint64_t{256} << 20;
 constexpr std::uint64_t disk_bytes_wanted = std::uint64_t{2} << 30;
 // TLS and tokens tolerate less than people expect of clocks.
 constexpr auto clock_skew_max = std::chrono::seconds(5);
+constexpr std::uint64_t record_bytes_max = 4U << 20;
 constexpr std::string_view release_year = "2026-01-01T00:00:00Z";
 
 std::string data_directory(const Session& session, const Context& context) {
@@ -61,6 +63,33 @@ Finding check_disk(host::Disk& disk, std::string path) {
         return {"disk space", Verdict::weaker, fact, "builds and images will need more soon"};
     }
     return {"disk space", Verdict::good, fact, ""};
+}
+
+// What the images that others built take, as DATA/pulled/images says it (image/oci/pulled_store.h).
+// Nothing where that cannot be read: the platform may be elsewhere, or somebody else's.
+std::optional<Finding> check_images(host::Disk& disk, const std::string& data) {
+    const auto directory = data + "/pulled/images";
+    const auto names = disk.list(directory);
+    if (!names) {
+        return std::nullopt;
+    }
+    std::size_t count = 0;
+    std::uint64_t bytes = 0;
+    for (const auto& name : *names) {
+        const auto text = host::read_file(disk, directory + "/" + name, record_bytes_max);
+        const auto record = text ? wire::parse_json(*text) : base::Result<wire::Json>(nullptr);
+        if (!record || !record->is_object()) {
+            continue;
+        }
+        ++count;
+        const auto size = wire::JsonReader(*record).at("bytes").integer_or(0, 0);
+        bytes += static_cast<std::uint64_t>(size.value_or(0));
+    }
+    return Finding{"images", Verdict::good,
+                   fmt::format("{} pulled, {} MiB unpacked; those that no revision names go after "
+                               "an hour",
+                               count, bytes >> 20U),
+                   ""};
 }
 
 // The time of an HTTP Date field (RFC 9110 section 5.6.7), e.g. "Sun, 06 Nov 1994 08:49:37 GMT".
@@ -215,7 +244,11 @@ async::Task<Outcome> run_doctor(Session& session) {
             findings.push_back(check_port(context.host.network, address));
         }
     }
-    findings.push_back(check_disk(context.host.disk, data_directory(session, context)));
+    const auto data = data_directory(session, context);
+    findings.push_back(check_disk(context.host.disk, data));
+    if (auto images = check_images(context.host.disk, data)) {
+        findings.push_back(*std::move(images));
+    }
     findings.push_back(check_clock(session.now(), date));
     if (format->is_document()) {
         CO_TRY(const auto text, show(to_json(findings), *format));

@@ -41,9 +41,10 @@ struct ControlOptions {
     // Objects worked on at once: what they write together is synced together, so that a burst costs
     // few syncs. A reconcile that waits is a few hundred bytes.
     std::size_t reconciles_max = 256;
-    std::size_t image_lookups_max = 8;  // images looked up at once
+    std::size_t image_lookups_max = 128;  // images looked up at once; some are pulled meanwhile
     FleetLimits fleet;
-    base::Duration image_retry = std::chrono::seconds(5);
+    base::Duration image_retry = std::chrono::seconds(5);  // doubles up to the next
+    base::Duration image_retry_max = std::chrono::minutes(1);
     base::Duration sweep_every = std::chrono::minutes(1);
     base::Duration events_kept = std::chrono::hours(1);
 };
@@ -154,7 +155,11 @@ private:
     std::set<model::ObjectKey> images_wanted_;
     std::set<model::ObjectKey> looking_up_;
     std::size_t image_lookers_ = 0;
-    std::map<model::ObjectKey, base::Instant> look_up_again_;  // images that were not there
+    struct LookUpAgain {
+        base::Instant at;
+        base::Duration pause{};
+    };
+    std::map<model::ObjectKey, LookUpAgain> look_up_again_;  // images that were not there
     std::unique_ptr<ProxySession> proxy_session_;
     std::unique_ptr<AgentSession> agent_session_;
     async::Scope scope_;  // last: what runs uses all of the above

@@ -11,6 +11,7 @@
 #include "control/controller/control.h"
 #include "control/controller/sessions.h"
 #include "control/gc/plan.h"
+#include "control/revision/image_question.h"
 #include "control/revision/plan.h"
 #include "control/route/labels.h"
 #include "control/route_table/route_table.h"
@@ -122,8 +123,8 @@ base::Status Control::want_image(const model::Object& revision) {
         return base::ok;
     }
     const auto again = look_up_again_.find(key);
-    if (again != look_up_again_.end() && loop_.now() < again->second) {
-        queue_.add_at(key, again->second);
+    if (again != look_up_again_.end() && loop_.now() < again->second.at) {
+        queue_.add_at(key, again->second.at);
         return base::ok;
     }
     images_wanted_.insert(key);
@@ -148,19 +149,16 @@ async::Task<void> Control::look_up(model::ObjectKey key) {
         !looking_up_.insert(key).second) {
         co_return;
     }
-    const auto spec = model::read_revision_spec(*asked);
-    const auto* container = spec ? spec->serving_container() : nullptr;
-    const auto image = container == nullptr ? std::string() : container->image;
-    auto facts = co_await images_.describe(image);
+    const auto find = [&](KindId kind, const std::string& wanted) {
+        return get(kind, key.namespace_name, wanted);
+    };
+    auto facts = co_await images_.describe(make_image_question(*asked, find));
     looking_up_.erase(key);
     const auto revision = get(KindId::revision, key.namespace_name, key.name);
     if (revision == nullptr || revision->metadata.uid != asked->metadata.uid) {
         co_return;
     }
     const auto name = full_name(*revision);
-    const auto find = [&](KindId kind, const std::string& wanted) {
-        return get(kind, key.namespace_name, wanted);
-    };
     auto problem = facts ? std::string() : facts.error().message;
     if (facts) {
         auto instance =
@@ -171,9 +169,16 @@ async::Task<void> Control::look_up(model::ObjectKey key) {
             problem = instance.error().message;
         }
     }
-    if (!problem.empty()) {
+    if (problem.empty()) {
+        look_up_again_.erase(key);
+    } else {
         fleet_.set_image_problem(name, std::move(problem));
-        look_up_again_[key] = loop_.now() + options_.image_retry;
+        // A registry that refuses is not asked every few seconds for ever.
+        auto& again = look_up_again_[key];
+        again.pause = again.pause == base::Duration{}
+                          ? options_.image_retry
+                          : std::min(again.pause * 2, options_.image_retry_max);
+        again.at = loop_.now() + again.pause;
     }
     decide(name);
 }

@@ -89,9 +89,13 @@ public:
         if (!container_.working_dir.empty()) {
             out_.working_directory = container_.working_dir;
         }
-        if (container_.security_context && container_.security_context->run_as_user) {
-            out_.run_as_user =
-                static_cast<std::uint32_t>(*container_.security_context->run_as_user);
+        if (container_.security_context) {
+            CHECK_OK(security(*container_.security_context));
+        }
+        if (out_.command.empty()) {
+            return base::fail(base::Code::invalid,
+                              "TM-427: image {}: names no command; give the container one",
+                              container_.image);
         }
         return std::move(out_);
     }
@@ -160,6 +164,26 @@ private:
         set("K_REVISION", revision.metadata.name);
         set("K_CONFIGURATION", std::string(text_of(labels, serving::configuration)));
         set("K_SERVICE", std::string(text_of(labels, serving::service)));
+        return base::ok;
+    }
+
+    base::Status security(const model::SecurityContext& wanted) {
+        if (wanted.run_as_user) {
+            out_.run_as_user = static_cast<std::uint32_t>(*wanted.run_as_user);
+            // A user that the image does not name has the group that container engines give.
+            out_.run_as_group = out_.run_as_group ? std::optional(0U) : std::nullopt;
+        }
+        if (wanted.run_as_non_root.value_or(false) && out_.run_as_user == 0U) {
+            return base::fail(base::Code::invalid,
+                              "TM-427: image {}: runs as root, but runAsNonRoot is set; give "
+                              "securityContext.runAsUser",
+                              container_.image);
+        }
+        for (auto& mount : out_.mounts) {
+            if (mount.target == "/" && wanted.read_only_root_filesystem) {
+                mount.access = link::FileMount::Access::read_only;
+            }
+        }
         return base::ok;
     }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "control/plan_fixture.h"
+#include "control/revision/image_question.h"
 #include "control/revision/instance_spec.h"
 #include "control/views/views.h"
 
@@ -183,6 +184,75 @@ TEST_F(RevisionPlan, AnInstanceIsWhatTheSpecSaysOverTheImage) {
     ASSERT_EQ(spec->files.size(), 1U);
     EXPECT_EQ(spec->files[0].target, "/etc/x/f");
     EXPECT_EQ(spec->files[0].content, "text");
+}
+
+TEST_F(RevisionPlan, AnImagesRootAndUserAreThoseOfItsContainer) {
+    auto facts = image();
+    facts.base.mounts = {{"/data/tree", "/", link::FileMount::Access::read_write}};
+    facts.base.run_as_user = 0;
+    facts.base.run_as_group = 0;
+    const auto make = [&](std::string_view security) {
+        auto parsed = *revision();
+        auto& containers = parsed.body.at("spec").at("containers").as_array();
+        containers[0].as_object()["securityContext"] =
+            PlanFixture::parse(R"({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"},
+                "data": )" + std::string(security) +
+                               "}")
+                .body.at("data");
+        containers[0].as_object().erase("env");
+        containers[0].as_object().erase("volumeMounts");
+        return make_instance_spec(parsed, facts, 600s,
+                                  [](KindId, const std::string&) { return nullptr; });
+    };
+    auto spec = make("{}");
+    ASSERT_TRUE(spec) << spec.error().message;
+    EXPECT_EQ(spec->run_as_user, 0U);
+    EXPECT_EQ(spec->run_as_group, 0U);
+    EXPECT_EQ(spec->mounts[0].access, link::FileMount::Access::read_write);
+    EXPECT_EQ(make(R"({"readOnlyRootFilesystem": true})")->mounts[0].access,
+              link::FileMount::Access::read_only);
+    spec = make(R"({"runAsUser": 7, "runAsNonRoot": true})");
+    ASSERT_TRUE(spec) << spec.error().message;
+    EXPECT_EQ(spec->run_as_user, 7U);
+    EXPECT_EQ(spec->run_as_group, 0U);
+    spec = make(R"({"runAsNonRoot": true})");
+    ASSERT_FALSE(spec);
+    EXPECT_TRUE(spec.error().message.starts_with("TM-427: ")) << spec.error().message;
+    facts.entrypoint.clear();
+    facts.arguments.clear();
+    EXPECT_TRUE(make("{}")) << "arguments of the container are a command too";
+}
+
+TEST_F(RevisionPlan, AnImageIsAskedForAsItWasResolvedAndWithTheSecretsNamed) {
+    const auto find = [&](KindId kind, const std::string& name) { return world.get(kind, name); };
+    auto question = make_image_question(*revision(), find);
+    EXPECT_EQ(question.image, "img");
+    EXPECT_EQ(question.namespace_name, "default");
+    EXPECT_TRUE(question.pull_secrets.empty());
+
+    world.put(PlanFixture::parse(R"({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "first"}, "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": "Zmlyc3Q="}})"));
+    world.put(PlanFixture::parse(R"({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "second"}, "type": "kubernetes.io/dockercfg",
+        "data": {".dockercfg": "c2Vjb25k"}})"));
+    world.put(PlanFixture::parse(R"({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "other"}, "type": "Opaque", "data": {".dockercfg": "b3RoZXI="}})"));
+    world.put(PlanFixture::parse(R"({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "default"},
+        "imagePullSecrets": [{"name": "second"}, {"name": "first"}]})"));
+    auto object = *revision();
+    object.body["spec"].as_object()["imagePullSecrets"] =
+        model::JsonArray{model::JsonObject{{"name", "first"}}, model::JsonObject{{"name", "none"}},
+                         model::JsonObject{{"name", "other"}}};
+    object.body["status"] = model::JsonObject{
+        {"containerStatuses",
+         model::JsonArray{
+             model::JsonObject{{"name", "sidecar"}, {"imageDigest", "wrong"}},
+             model::JsonObject{{"name", "user-container"}, {"imageDigest", "r/img@sha256:0"}}}}};
+    question = make_image_question(object, find);
+    EXPECT_EQ(question.image, "r/img@sha256:0") << "a tag that moves moves no revision";
+    EXPECT_EQ(question.pull_secrets, (std::vector<std::string>{"first", "second"}));
 }
 
 TEST_F(RevisionPlan, AMissingSecretIsNamed) {

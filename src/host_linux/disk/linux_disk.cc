@@ -256,6 +256,36 @@ Result<std::string> LinuxDisk::read_link(const std::string& path) {
     return std::string(target, static_cast<std::size_t>(size));
 }
 
+Status LinuxDisk::make_hard_link(const std::string& existing, const std::string& path) {
+    CHECK_OK(check_path(existing));
+    CHECK_OK(check_path(path));
+    if (::linkat(AT_FDCWD, existing.c_str(), AT_FDCWD, path.c_str(), 0) != 0) {
+        return fail_with(errno, fmt::format("link {} to {}", path, existing));
+    }
+    return base::ok;
+}
+
+Status LinuxDisk::set_owner(const std::string& path, std::uint32_t uid, std::uint32_t gid) {
+    CHECK_OK(check_path(path));
+    if (::lchown(path.c_str(), uid, gid) != 0) {
+        return fail_with(errno, path);
+    }
+    return base::ok;
+}
+
+Status LinuxDisk::set_modified(const std::string& path, base::WallTime at) {
+    CHECK_OK(check_path(path));
+    constexpr std::int64_t second = 1'000'000'000;
+    // Rounded down, also before 1970.
+    const auto seconds = at.ns / second - (at.ns % second < 0 ? 1 : 0);
+    const timespec when{.tv_sec = seconds, .tv_nsec = at.ns - seconds * second};
+    const timespec times[2] = {when, when};
+    if (::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+        return fail_with(errno, path);
+    }
+    return base::ok;
+}
+
 Status LinuxDisk::set_mode(const std::string& path, unsigned mode) {
     CHECK_OK(check_path(path));
     // Opened first: fchmodat() cannot be told to leave links alone before Linux 6.6.

@@ -56,6 +56,42 @@ TEST_F(LinuxDiskTest, LinksSayWhatTheyWereToldAndAreNotFollowed) {
     EXPECT_EQ(disk_.info(path("f"))->mode, 0600U);
 }
 
+TEST_F(LinuxDiskTest, AHardLinkIsTheSameFile) {
+    put("f", "text");
+    EXPECT_TRUE(disk_.make_hard_link(path("f"), path("g")));
+    put("f", "TEXT");
+    EXPECT_EQ(*host::read_file(disk_, path("g"), 100), "TEXT");
+    EXPECT_EQ(disk_.make_hard_link(path("f"), path("g")).error().code, Code::conflict);
+    EXPECT_EQ(disk_.make_hard_link(path("none"), path("h")).error().code, Code::not_found);
+    // The link itself, not what it leads to.
+    EXPECT_TRUE(disk_.make_link("f", path("link")));
+    EXPECT_TRUE(disk_.make_hard_link(path("link"), path("second")));
+    EXPECT_EQ(*disk_.read_link(path("second")), "f");
+}
+
+TEST_F(LinuxDiskTest, TimesAndOwnersAreOfLinksThemselves) {
+    put("f", "text");
+    EXPECT_TRUE(disk_.make_link("f", path("link")));
+    const base::WallTime at{1'234'567'890'123'456'789};
+    EXPECT_TRUE(disk_.set_modified(path("link"), at));
+    EXPECT_EQ(disk_.info(path("link"))->modified, at);
+    EXPECT_NE(disk_.info(path("f"))->modified, at);
+    const base::WallTime before_1970{-1};
+    EXPECT_TRUE(disk_.set_modified(path("f"), before_1970));
+    EXPECT_EQ(disk_.info(path("f"))->modified, before_1970);
+    EXPECT_TRUE(disk_.set_owner(path("link"), ::geteuid(), ::getegid()));
+    if (::geteuid() == 0) {
+        EXPECT_TRUE(disk_.set_owner(path("link"), 1234, 1235));
+        struct stat link{};
+        struct stat file{};
+        ASSERT_EQ(::lstat(path("link").c_str(), &link), 0);
+        ASSERT_EQ(::lstat(path("f").c_str(), &file), 0);
+        EXPECT_EQ(link.st_uid, 1234U);
+        EXPECT_EQ(link.st_gid, 1235U);
+        EXPECT_EQ(file.st_uid, 0U);
+    }
+}
+
 TEST_F(LinuxDiskTest, ModesAreSetWhateverTheUmask) {
     put("f", "text");
     EXPECT_TRUE(disk_.set_mode(path("f"), 0777));

@@ -71,6 +71,13 @@ Program start(const InitSetup& setup) {
     // Only our ends: the program's must block it, as it expects.
     ::fcntl(out[0], F_SETFL, O_NONBLOCK);
     ::fcntl(err[0], F_SETFL, O_NONBLOCK);
+    // Programs that write to /dev/stdout open the pipe anew, as their own user.
+    if (setup.plan.isolation == Isolation::namespaces &&
+        (::fchown(out[1], setup.plan.uid, setup.plan.gid) != 0 ||
+         ::fchown(err[1], setup.plan.uid, setup.plan.gid) != 0)) {
+        program.why = failure("pipe", "owner");
+        return program;
+    }
     const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!nothing.open()) {
         program.why = failure("open", "/dev/null");

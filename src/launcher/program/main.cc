@@ -237,7 +237,7 @@ private:
         Frame frame(FrameType::welcome, request_);
         Writer writer(frame);
         writer.put(protocol_version);
-        writer.put(probe(home_));
+        writer.put(probe(home_, run_.stage()));
         utsname system{};
         ::uname(&system);
         writer.text({system.release, std::strlen(system.release)});

@@ -53,7 +53,10 @@ bool read_mounts(Reader& reader, Plan& into) {
         mount.bytes_max = reader.take<std::uint64_t>();
         mount.mode = reader.take<std::uint32_t>();
         mount.content = reader.blob();
-        if (!reader.ok() || mount.kind > Mount::Kind::file || mount.target[0] != '/') {
+        // Everything else is put into it.
+        const bool is_late_root = mount.kind == Mount::Kind::root && i != 0;
+        if (!reader.ok() || is_late_root || mount.kind > Mount::Kind::root ||
+            mount.target[0] != '/') {
             return false;
         }
     }

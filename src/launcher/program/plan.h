@@ -9,7 +9,17 @@
 namespace tidemill::launcher {
 
 struct Mount {
-    enum class Kind : std::uint8_t { bind, tmpfs, proc, sysfs, devices, link, directory, file };
+    enum class Kind : std::uint8_t {
+        bind,
+        tmpfs,
+        proc,
+        sysfs,
+        devices,
+        link,
+        directory,
+        file,
+        root
+    };
     Kind kind;
     bool writable;
     bool optional;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "launcher/program/confine.h"
+#include "launcher/program/root.h"
 
 namespace tidemill::launcher {
 namespace {
@@ -31,7 +32,7 @@ bool clone_works(unsigned long flags) {
 
 }  // namespace
 
-Capabilities probe(const CgroupHome& home) {
+Capabilities probe(const CgroupHome& home, const char* stage) {
     Capabilities found{};
     found.uid = ::getuid();
     found.namespaces = found.uid == 0 && clone_works(instance_namespaces);
@@ -50,9 +51,7 @@ Capabilities probe(const CgroupHome& home) {
                              errno != ENOSYS;
     const Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     found.pidfd = self.open();
-    char text[8192];
-    const std::string_view types = read_file("/proc/filesystems", text, sizeof(text));
-    found.overlay = ::memmem(types.data(), types.size(), "\toverlay\n", 9) != nullptr;
+    found.overlay = overlay_works(stage);
     const long abi =
         ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
     found.landlock_abi = abi > 0 ? static_cast<std::uint32_t>(abi) : 0;

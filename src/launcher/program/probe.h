@@ -7,6 +7,6 @@
 namespace tidemill::launcher {
 
 // Forks a few short-lived children.
-Capabilities probe(const CgroupHome& home);
+Capabilities probe(const CgroupHome& home, const char* stage);
 
 }  // namespace tidemill::launcher

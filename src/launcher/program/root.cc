@@ -29,6 +29,17 @@ constexpr std::size_t device_count = sizeof(devices) / sizeof(devices[0]);
 // Of an instance's root itself: inline files are in it too, so it is as large as they may be.
 constexpr std::uint64_t root_bytes_max = frame_bytes_max + (1U << 20);
 
+// Where the parts of an image's root are put together, on the stage.
+constexpr const char* image_lower = "/lower";
+constexpr const char* image_upper = "/upper";
+constexpr const char* image_root = "/root";
+constexpr const char* image_files = "/files";
+
+const Mount* root_of(const Plan& plan) {
+    return plan.mount_count != 0 && plan.mounts[0].kind == Mount::Kind::root ? &plan.mounts[0]
+                                                                             : nullptr;
+}
+
 // What was taken hold of before the host's files went out of sight.
 struct Held {
     int mounts[mounts_max];
@@ -77,6 +88,13 @@ Failure hold(const Plan& plan, Held& held) {
                 }
                 break;
             }
+            case Mount::Kind::root:
+                held.mounts[i] = hold_bind(
+                    mount.source, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY, 0);
+                if (held.mounts[i] < 0) {
+                    return failure("image", mount.source);
+                }
+                break;
             case Mount::Kind::proc:
                 held.mounts[i] =
                     hold_new("proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -129,15 +147,21 @@ bool is_directory(int fd) {
     return ::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// Moves a held mount to its place, which is made where it is not there.
+// Moves a held mount to its place, which is made where it is not there. A link that an image has in
+// that place is followed, inside the root; one that leads nowhere makes room.
 bool place(int fd, const char* target) {
     const auto attempt = [&] {
-        return ::move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == 0;
+        return ::move_mount(fd, "", AT_FDCWD, target,
+                            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) == 0;
     };
     if (attempt()) {
         return true;
     }
     if (errno != ENOENT || !make_parents(target)) {
+        return false;
+    }
+    struct stat info{};
+    if (::lstat(target, &info) == 0 && S_ISLNK(info.st_mode) && ::unlink(target) != 0) {
         return false;
     }
     if (is_directory(fd)) {
@@ -210,6 +234,34 @@ Failure make_devices(const Mount& mount, const Held& held) {
     return {};
 }
 
+// Files that are put over those of an image are made on the stage and mounted like anything else:
+// the image may have one of that name, and may be one that nothing can be written to.
+Failure hold_files(const Plan& plan, Held& held) {
+    if (::mkdir(image_files, 0755) != 0) {
+        return failure("file", image_files);
+    }
+    for (std::uint32_t i = 0; i < plan.mount_count; ++i) {
+        const Mount& mount = plan.mounts[i];
+        if (mount.kind != Mount::Kind::file) {
+            continue;
+        }
+        const Path path(image_files, "/", std::uint64_t{i});
+        const Fd file(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+        if (!file.open() ||
+            ::write(file.get(), mount.content.data(), mount.content.size()) !=
+                static_cast<ssize_t>(mount.content.size()) ||
+            ::fchmod(file.get(), mount.mode & 07777) != 0) {
+            return failure("file", mount.target);
+        }
+        held.mounts[i] =
+            hold_bind(path.c_str(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
+        if (held.mounts[i] < 0) {
+            return failure("file", mount.target);
+        }
+    }
+    return {};
+}
+
 Failure make_file(const Mount& mount) {
     if (!make_parents(mount.target)) {
         return failure("file", mount.target);
@@ -259,9 +311,15 @@ Failure apply(const Plan& plan, const Held& held) {
                        ::chmod(mount.target, mount.mode & 07777) == 0;
                 break;
             case Mount::Kind::file:
-                if (const Failure why = make_file(mount)) {
+                step = "file";
+                if (held.mounts[i] >= 0) {
+                    made = place(held.mounts[i], mount.target);
+                    ::close(held.mounts[i]);
+                } else if (const Failure why = make_file(mount)) {
                     return why;
                 }
+                break;
+            case Mount::Kind::root:
                 break;
         }
         if (!made) {
@@ -330,7 +388,81 @@ Failure enter_empty(int empty) {
     return {};
 }
 
+// What is above the image: empty, and of the owner and mode of the image's own root.
+Failure make_upper(const Mount& mount) {
+    struct stat info{};
+    const Path data(image_upper, "/data");
+    const Path work(image_upper, "/work");
+    if (::mkdir(image_upper, 0755) != 0 || ::stat(image_lower, &info) != 0 ||
+        !mount_tmpfs(image_upper, mount.bytes_max, 0755, MS_NOSUID | MS_NODEV) ||
+        ::mkdir(data.c_str(), 0755) != 0 || ::mkdir(work.c_str(), 0700) != 0 ||
+        ::chmod(data.c_str(), info.st_mode & 07777) != 0) {
+        return failure("image-upper", image_upper);
+    }
+    // In a user namespace most owners cannot be named; then the root is ours.
+    [[maybe_unused]] const int given = ::chown(data.c_str(), info.st_uid, info.st_gid);
+    return {};
+}
+
+// The image becomes the caller's root; the stage goes out of sight.
+Failure enter_image(const Plan& plan, const Mount& mount, Held& held) {
+    const Fd tree(held.mounts[0]);
+    held.mounts[0] = -1;
+    const bool is_layered = mount.bytes_max != 0;
+    const char* const lower = is_layered ? image_lower : image_root;
+    if (::mkdir(image_root, 0755) != 0 || (is_layered && ::mkdir(image_lower, 0755) != 0) ||
+        ::move_mount(tree.get(), "", AT_FDCWD, lower, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+        return failure("image", mount.source);
+    }
+    if (is_layered) {
+        if (const Failure why = make_upper(mount)) {
+            return why;
+        }
+        const Path options("lowerdir=", image_lower, ",upperdir=", image_upper,
+                           "/data,workdir=", image_upper, "/work",
+                           plan.isolation == Isolation::user_namespace ? ",userxattr" : "");
+        if (::mount("overlay", image_root, "overlay", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+            return failure("overlay", mount.source);
+        }
+    }
+    if (const Failure why = hold_files(plan, held)) {
+        return why;
+    }
+    if (::chdir(image_root) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 ||
+        ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {
+        return failure("pivot-root", image_root);
+    }
+    return {};
+}
+
 }  // namespace
+
+bool overlay_works(const char* stage) {
+    const std::uint64_t uid = ::geteuid();
+    const std::uint64_t gid = ::getegid();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        bool ready = ::unshare(CLONE_NEWNS | (uid == 0 ? 0 : CLONE_NEWUSER)) == 0;
+        if (uid != 0) {
+            ready = ready && write_file("/proc/self/setgroups", "deny") &&
+                    write_file("/proc/self/uid_map", Path("0 ", uid, " 1").view()) &&
+                    write_file("/proc/self/gid_map", Path("0 ", gid, " 1").view());
+        }
+        ready = ready && !enter_stage(stage) && ::mkdir(image_lower, 0755) == 0 &&
+                ::mkdir(image_root, 0755) == 0;
+        Mount nothing{};
+        nothing.bytes_max = 64 * 1024;
+        const Path options("lowerdir=", image_lower, ",upperdir=", image_upper,
+                           "/data,workdir=", image_upper, "/work", uid == 0 ? "" : ",userxattr");
+        ::_exit(ready && !make_upper(nothing) &&
+                        ::mount("overlay", image_root, "overlay", 0, options.c_str()) == 0 &&
+                        ::mkdir(Path(image_root, "/made").c_str(), 0755) == 0
+                    ? 0
+                    : 1);
+    }
+    int status = 1;
+    return child > 0 && ::waitpid(child, &status, 0) == child && status == 0;
+}
 
 Fd make_empty_namespace(const char* stage) {
     int made[2];
@@ -382,11 +514,24 @@ Failure build_root(const Plan& plan, int empty, const char* stage) {
         return why;
     }
     ::umask(0022);
+    const Mount* const image = root_of(plan);
+    if (image != nullptr) {
+        if (const Failure why = enter_image(plan, *image, held)) {
+            return why;
+        }
+    }
     if (const Failure why = apply(plan, held)) {
         return why;
     }
     if (const Failure why = restrict_paths(plan)) {
         return why;
+    }
+    if (image != nullptr && image->bytes_max != 0) {
+        // As container engines do; where it cannot be made, changing to it says so.
+        make_directories(plan.directory, 0755);
+        if (image->writable) {
+            return {};
+        }
     }
     struct mount_attr fixed{};
     fixed.attr_set = MOUNT_ATTR_RDONLY;

@@ -13,6 +13,10 @@ namespace tidemill::launcher {
 // cannot be made, as without root.
 Fd make_empty_namespace(const char* stage);
 
+// Whether an image can get a writable root: tried at `stage` by a child, because a kernel may know
+// overlayfs and still refuse it (in a user namespace, on this file system).
+bool overlay_works(const char* stage);
+
 // Before anything else in an instance's init: takes hold of everything of the host that the plan
 // names, and leaves the host's file system for an empty one. Paths of the plan are resolved only
 // after that, so that no link inside can lead out. With `empty` from make_empty_namespace() the

@@ -181,6 +181,7 @@ SecurityContext read_security_context(const JsonObject& from) {
     SecurityContext out{.run_as_user = optional_integer(from, "runAsUser"),
                         .run_as_group = optional_integer(from, "runAsGroup"),
                         .run_as_non_root = {},
+                        .read_only_root_filesystem = flag_of(from, "readOnlyRootFilesystem"),
                         .dropped_capabilities = {}};
     if (find_member(from, {"runAsNonRoot"}) != nullptr) {
         out.run_as_non_root = flag_of(from, "runAsNonRoot");

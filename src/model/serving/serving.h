@@ -131,6 +131,7 @@ struct SecurityContext {
     std::optional<std::int64_t> run_as_user = {};
     std::optional<std::int64_t> run_as_group = {};
     std::optional<bool> run_as_non_root = {};
+    bool read_only_root_filesystem = false;
     std::vector<std::string> dropped_capabilities = {};
 
     friend bool operator==(const SecurityContext&, const SecurityContext&) = default;

@@ -11,12 +11,12 @@
 #include "base/result.h"
 #include "host/offload.h"
 
-namespace tidemill::builder {
+namespace tidemill::host {
 
 // Runs `work` there and gives its result here. `work` owns what it uses, or uses what outlives the
 // offload's queue: dropping the task does not stop it. Errors: those of work, exhausted.
 template <typename T>
-async::Task<base::Result<T>> off_loop(async::Loop& loop, host::Offload& offload,
+async::Task<base::Result<T>> off_loop(async::Loop& loop, Offload& offload,
                                       std::move_only_function<base::Result<T>()> work) {
     struct Shared {
         explicit Shared(async::Loop& on) : done(on) {}
@@ -31,4 +31,4 @@ async::Task<base::Result<T>> off_loop(async::Loop& loop, host::Offload& offload,
     co_return *std::move(shared->result);
 }
 
-}  // namespace tidemill::builder
+}  // namespace tidemill::host
