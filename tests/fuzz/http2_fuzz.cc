@@ -1,7 +1,7 @@
 // The first byte says which end reads; the rest are its bytes, split where the second byte says.
 // Whatever comes: nothing is told of a stream before its head or after its end, memory stays
 // bounded, heads become text that the HTTP/1.1 parser reads or refuses, and the same bytes split
-// otherwise tell the same.
+// otherwise tell the same heads (of a body that breaks its length, as much as came).
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -78,12 +78,9 @@ struct End final : wire::Http2Events {
         auto& known = streams[stream];
         CHECK(known.begun && !known.ended);
         known.unread += bytes.size();
-        CHECK(known.unread <= 1000);
+        CHECK(known.unread <= 65'535);  // until it acknowledged ours, a peer has the default window
         if (known.unread > 500) {
             session.consumed(stream, std::exchange(known.unread, 0));
-        }
-        for (const char byte : bytes) {
-            sum = sum * 31 + static_cast<unsigned char>(byte);
         }
     }
     void on_end(Http2StreamId stream) override {
@@ -102,7 +99,6 @@ struct End final : wire::Http2Events {
     wire::Http2Role role;
     std::map<Http2StreamId, Known> streams;
     std::string log;
-    std::uint64_t sum = 0;
     wire::Http2Session session;
 };
 
@@ -149,6 +145,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     play(whole, bytes, SIZE_MAX);
     End split(role);
     play(split, bytes, std::size_t{data[1]} + 1);
-    CHECK(whole.log == split.log && whole.sum == split.sum);
+    CHECK(whole.log == split.log);
     return 0;
 }

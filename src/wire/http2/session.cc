@@ -106,6 +106,11 @@ struct Http2Session::Inside {
     ssize_t read_body(Http2StreamId id, std::uint8_t* to, std::size_t size, std::uint32_t* flags);
     void farewell(std::string& out);
     void sent_end(Http2StreamId id);
+    void refuse_rest(Http2StreamId id) {
+        if (nghttp2_session_get_stream_remote_close(session.get(), id) == 0) {
+            nghttp2_submit_rst_stream(session.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+        }
+    }
     void note_skipped(Http2StreamId opened);
     bool was_skipped(Http2StreamId id) const {
         return std::ranges::any_of(
@@ -300,7 +305,7 @@ void Http2Session::Inside::sent_end(Http2StreamId id) {
     if (Stream* const stream = find(id)) {
         stream->sent_end = true;
         if (stream->released) {
-            nghttp2_submit_rst_stream(session.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+            refuse_rest(id);
         }
     }
 }
@@ -676,7 +681,7 @@ void Http2Session::release(Http2StreamId id) {
     }
     stream->released = true;
     if (stream->sent_end) {
-        nghttp2_submit_rst_stream(in.session.get(), NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+        in.refuse_rest(id);
     }
 }
 

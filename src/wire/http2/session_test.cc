@@ -215,6 +215,17 @@ TEST(Http2Session, an_early_answer_goes_out_whole_before_the_rest_of_the_request
     EXPECT_THAT(pair.client.told(), ElementsAre("answer 1 :status=200 x=y", "end 1", "closed 1 0"));
 }
 
+TEST(Http2Session, a_request_that_has_ended_is_not_refused_when_its_answer_is_out) {
+    End server(Http2Role::server);
+    server.hear(hello() + get(1));
+    server.session.answer(1, ok, Http2End::more);
+    server.session.write(1, "body");
+    server.session.finish(1, {});
+    server.session.release(1);
+    EXPECT_THAT(server.sent(), ::testing::Not(HasSubstr(frame(reset_frame, 0, 1, word(0)))));
+    EXPECT_THAT(server.told(), ElementsAre(HasSubstr("request 1"), "closed 1 0"));
+}
+
 TEST(Http2Session, going_away_lets_what_runs_end_and_begins_nothing) {
     Pair pair;
     pair.client.session.open(request, Http2End::more);

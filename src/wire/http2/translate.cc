@@ -54,6 +54,12 @@ bool is_of_http1(HeaderId id) {
     }
 }
 
+// Trailers behind a body of known length cannot be said in HTTP/1.1: who announces some wants them
+// more than the length.
+bool announces_trailers(Http2Fields fields) {
+    return std::ranges::any_of(fields, [](const auto& field) { return field.name == "trailer"; });
+}
+
 std::uint16_t status_of(std::string_view text) {
     if (text.size() != 3 ||
         !std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; })) {
@@ -113,6 +119,7 @@ Http1Head write_request(HeadWriter& writer, Http2Fields fields, Http2Body body) 
         writer.field("host", pseudo.authority);
     }
     bool has_length = false;
+    const bool drop_length = body == Http2Body::more && announces_trailers(pseudo.rest);
     bool one_cookie = true;
     std::string_view cookie;
     std::string cookies;
@@ -143,7 +150,12 @@ Http1Head write_request(HeadWriter& writer, Http2Fields fields, Http2Body body) 
             cookies += field.value;
             continue;
         }
-        has_length = has_length || id == HeaderId::content_length;
+        if (id == HeaderId::content_length) {
+            if (drop_length) {
+                continue;
+            }
+            has_length = true;
+        }
         writer.field(field.name, field.value);
     }
     if (cookie.data() != nullptr) {
@@ -176,6 +188,8 @@ Http1Head write_answer(HeadWriter& writer, Http2Fields fields, AnswerTo answer_t
         interim || answer_to == AnswerTo::head || out.status == 204 || out.status == 304;
     writer.status_line(out.status);
     bool has_length = false;
+    const bool drop_length =
+        !bodiless && body == Http2Body::more && announces_trailers(pseudo.rest);
     for (const auto& field : pseudo.rest) {
         const auto id = header_id(field.name);
         if (is_of_http1(id)) {
@@ -183,7 +197,7 @@ Http1Head write_answer(HeadWriter& writer, Http2Fields fields, AnswerTo answer_t
             return out;
         }
         if (id == HeaderId::content_length) {
-            if (interim || out.status == 204) {
+            if (interim || out.status == 204 || drop_length) {
                 continue;  // RFC 9110 section 8.6
             }
             has_length = true;

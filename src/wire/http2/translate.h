@@ -37,8 +37,10 @@ struct Http1Head {
     BodyKind body = BodyKind::none;  // how what follows stands in the text
     std::uint16_t status = 0;        // of an answer
 };
-// Writes a request's head; chunked when a body follows without a length. bad_value: it cannot be
-// said in HTTP/1.1 (CONNECT, a path with a space, an authority that the Host field contradicts).
+// Writes a request's head; chunked when a body follows without a length, or with trailers that are
+// announced (the length is left out then: HTTP/1.1 has no trailers behind one). bad_value: it
+// cannot be said in HTTP/1.1 (CONNECT, a path with a space, an authority that the Host field
+// contradicts).
 Http1Head write_request(HeadWriter& writer, Http2Fields fields, Http2Body body);
 // Writes an answer's head, interim or final. bad_value also for status 101, which HTTP/2 has not.
 Http1Head write_answer(HeadWriter& writer, Http2Fields fields, AnswerTo answer_to, Http2Body body);
