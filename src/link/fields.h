@@ -31,7 +31,8 @@ TIDEMILL_LINK_FIELDS(RevisionPolicy, f("revision", m.revision); f("service", m.s
                      f("configuration", m.configuration);
                      f("containerConcurrency", m.container_concurrency); f("timeout", m.timeout);
                      f("responseStartTimeout", m.response_start_timeout);
-                     f("idleTimeout", m.idle_timeout); f("queueMax", m.queue_max);)
+                     f("idleTimeout", m.idle_timeout); f("queueMax", m.queue_max);
+                     f("protocol", m.protocol);)
 TIDEMILL_LINK_FIELDS(FileMount, f("source", m.source); f("target", m.target);
                      f("access", m.access);)
 TIDEMILL_LINK_FIELDS(InlineFile, f("target", m.target); f("content", m.content); f("mode", m.mode);)
@@ -112,6 +113,9 @@ inline constexpr std::array<std::string_view, 2> enum_names<FileMount::Access>{"
                                                                                "readWrite"};
 template <>
 inline constexpr std::array<std::string_view, 3> enum_names<ProbeSpec::Kind>{"tcp", "http", "exec"};
+template <>
+inline constexpr std::array<std::string_view, 2> enum_names<RevisionPolicy::Protocol>{"http1",
+                                                                                      "h2c"};
 template <>
 inline constexpr std::array<std::string_view, 2> enum_names<InstanceSpec::Listen>{"unixSocket",
                                                                                   "port"};

@@ -71,6 +71,8 @@ struct RevisionPolicy {
     base::Duration response_start_timeout{};  // 0: same as timeout
     base::Duration idle_timeout{};            // 0: none
     std::uint32_t queue_max = 10'000;         // requests that may wait
+    // How its instances are spoken to. A proxy that does not know the field speaks HTTP/1.1.
+    enum class Protocol : std::uint8_t { http1, h2c } protocol = Protocol::http1;
 };
 
 // control -> agent

@@ -1,6 +1,7 @@
 // When to give up, and when to try once more.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/time.h"
@@ -55,6 +56,9 @@ class Patience {
 public:
     Patience() = default;
     Patience(const RevisionRule& rule, base::Instant begun);
+
+    // The caller gives up at `at` (grpc-timeout): no later than that, whatever the rule says.
+    void end_by(base::Instant at) { end_by_ = std::min(end_by_, at); }
 
     // The time by which something must have happened. last_progress: when the last byte was written
     // to the client, or `begun`.

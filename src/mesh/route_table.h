@@ -32,6 +32,9 @@ struct HostRule {
     std::vector<Target> targets;  // percents sum to 100
 };
 
+// How its instances are spoken to: the name of the container's port, "h2c" or another, says it.
+enum class InstanceProtocol : std::uint8_t { http1, http2 };
+
 // What is known of a revision, whoever routes to it. Times as in knative.md 1.10.
 struct RevisionRule {
     std::string name;  // "NAMESPACE/NAME"
@@ -42,6 +45,7 @@ struct RevisionRule {
     base::Duration response_start_timeout{};  // 0: same as timeout
     base::Duration idle_timeout{};            // 0: none
     std::uint32_t queue_max = 10'000;
+    InstanceProtocol protocol = InstanceProtocol::http1;
 };
 
 // Made of parts that one version shares with the next, so that a change costs what it changes and

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/message/grpc.h"
 #include "proxy/message/rewrite.h"
 #include "proxy/session.h"
 
@@ -48,6 +49,10 @@ bool Session::start_upstream() {
                        worker_.options_.body_bytes_max);
     }
     wire::HeadWriter writer(scratch(0));
+    GrpcTimeout call_timeout;
+    if (x.call_end != base::Instant::never()) {
+        call_timeout = GrpcTimeout(x.call_end - now());
+    }
     write_request_head(
         writer, x.request,
         {.client_ip = client_ip_,
@@ -56,6 +61,7 @@ bool Session::start_upstream() {
          .trust = worker_.options_.trust,
          .trace_state =
              x.trace.continued() ? RequestMarks::TraceState::pass : RequestMarks::TraceState::drop,
+         .grpc_timeout = call_timeout.text(),
          .upgrade = x.upgrade_asked ? RequestMarks::Upgrade::pass : RequestMarks::Upgrade::drop});
     if (writer.fault() != wire::WriteFault::none) {
         fail(Reason::head_not_forwarded, "the head is too large once our fields are added");
@@ -130,6 +136,7 @@ Session::Outcome Session::pump() {
             }
             x.keep_upstream = x.answer.keep_alive && x.upload.done() && !x.upload_broken &&
                               to_upstream_.empty() && x.inbox.empty() && !x.tunnel &&
+                              x.multiplexed == nullptr &&
                               x.download.kind() != wire::BodyKind::until_close;
             return Outcome::finished;
         }
@@ -403,10 +410,14 @@ Session::Moved Session::upstream_ended(Ending ending) {
         return stop_with(Outcome::failed);
     }
     using Failed = mesh::FailedAttempt;
+    const auto loss = x.multiplexed == nullptr ? Http2Stream::Loss::none : x.multiplexed->loss();
     const bool nothing_seen = x.inbox.empty() && x.interim_answers == 0;
+    if (loss == Http2Stream::Loss::refused) {
+        x.reused = true;  // the instance is well: it did not want more on that connection
+    }
     const Failed attempt{
         .stage = nothing_seen ? Failed::Stage::before_answer : Failed::Stage::within_answer,
-        .bytes_sent = x.sent_bytes,
+        .bytes_sent = loss == Http2Stream::Loss::refused ? 0 : x.sent_bytes,
         .effect = is_idempotent(x.request.method) ? Failed::Effect::idempotent
                                                   : Failed::Effect::may_change,
         .copy = x.upload_copy_lost ? Failed::Copy::lost : Failed::Copy::held,
@@ -414,6 +425,11 @@ Session::Moved Session::upstream_ended(Ending ending) {
     if (mesh::may_retry(attempt, worker_.options_.attempts_max, x.revision->retry_budget(),
                         now())) {
         return stop_with(Outcome::retry);
+    }
+    if (loss == Http2Stream::Loss::malformed) {
+        fail(Reason::malformed_answer,
+             "the port is named h2c, and what came from it is not well-formed HTTP/2");
+        return stop_with(Outcome::failed);
     }
     fail(Reason::instance_closed, nothing_seen
                                       ? "the connection ended before the first byte of an answer"

@@ -182,6 +182,11 @@ public:
         const auto result = stream_->try_write(text);
         return result.ok() && result.bytes == text.size();
     }
+    // How many bytes were taken.
+    std::size_t send_some(std::string_view text) {
+        const auto result = stream_->try_write(text);
+        return result.ok() ? result.bytes : 0;
+    }
     // Takes at most `bytes_max`, so that a slow reader can be played.
     std::string take(std::size_t bytes_max = SIZE_MAX) {
         std::string out;

@@ -59,7 +59,7 @@ base::Status Revision::set_endpoints(const std::vector<EndpointNews>& news) {
     for (auto& gone : next) {
         if (gone != nullptr) {
             gone->load.state = EndpointState::gone;
-            gone->idle.clear();
+            gone->close_idle();
             if (gone->load.in_flight > 0) {
                 leaving_.push_back(std::move(gone));
             }
@@ -169,7 +169,7 @@ void Revision::release_avoiding(Ticket& ticket) {
 }
 
 void Revision::after_drain(Endpoint& endpoint) {
-    endpoint.idle.clear();
+    endpoint.close_idle();
     if (endpoint.load.state == EndpointState::draining && endpoint.load.in_flight == 0) {
         watcher_.drained(endpoint.instance);
     }

@@ -12,6 +12,7 @@
 #include "mesh/balance.h"
 #include "mesh/patience.h"
 #include "mesh/route_table.h"
+#include "proxy/http2/upstream.h"
 #include "proxy/message/marks.h"
 #include "proxy/metrics.h"
 
@@ -33,6 +34,15 @@ struct Endpoint {
     mesh::Load load;
     // Last in, first out: the most used connection is the warmest, and the others grow old and go.
     std::vector<IdleConnection> idle;
+    std::unique_ptr<Http2Pool> http2;  // made by the first request that needs it
+
+    // Keeps no connection without a request.
+    void close_idle() {
+        idle.clear();
+        if (http2 != nullptr) {
+            http2->go_away();
+        }
+    }
 };
 
 // What is said of an endpoint by the agent.

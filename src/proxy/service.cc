@@ -44,6 +44,9 @@ mesh::RevisionRule rule_of(link::RevisionPolicy policy) {
     rule.response_start_timeout = policy.response_start_timeout;
     rule.idle_timeout = policy.idle_timeout;
     rule.queue_max = policy.queue_max;
+    rule.protocol = policy.protocol == link::RevisionPolicy::Protocol::h2c
+                        ? mesh::InstanceProtocol::http2
+                        : mesh::InstanceProtocol::http1;
     return rule;
 }
 

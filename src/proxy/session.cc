@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/message/answers.h"
+#include "proxy/message/grpc.h"
 
 namespace tidemill::proxy {
 
@@ -22,6 +23,8 @@ void Exchange::reset() {
     patience = {};
     revision = nullptr;
     upstream.reset();
+    multiplexed = nullptr;
+    call_end = base::Instant::never();
     inbox.release();
     upload = {};
     download = {};
@@ -42,8 +45,9 @@ void Exchange::granted() {
     session->nudge();
 }
 
-Session::Session(Worker& worker, std::unique_ptr<host::Stream> client)
-    : worker_(worker), client_(std::move(client)), inbox_(worker.buffers_) {
+Session::Session(Worker& worker, std::unique_ptr<host::Stream> client, Carrier carrier)
+    : worker_(worker), client_(std::move(client)), inbox_(worker.buffers_), carrier_(carrier) {
+    worker_.streams_ += carrier_ == Carrier::stream ? 1 : 0;
     if (const auto& ip = client_->peer().ip) {
         client_ip_ = host::ip_text(*ip);
     }
@@ -63,6 +67,7 @@ Session::~Session() {
     if (next_ != nullptr) {
         next_->previous_ = previous_;
     }
+    worker_.streams_ -= carrier_ == Carrier::stream ? 1 : 0;
     worker_.session_ended_.set();
 }
 
@@ -125,6 +130,8 @@ void Session::Wait::await_suspend(std::coroutine_handle<> waiter) {
 void Session::nudge() {
     if (waiter_) {
         std::exchange(waiter_, nullptr).resume();
+    } else if (http2_ != nullptr && worker_.stopping_) {
+        http2_->go_away();
     }
 }
 
@@ -158,7 +165,10 @@ async::Task<void> Session::run([[maybe_unused]] std::unique_ptr<Session> self) {
             co_await wait(client_read);
             head = read_head();
         }
-        if (head == Head::close) {
+        if (head >= Head::close) {
+            if (head == Head::http2) {
+                co_await converse_http2();
+            }
             break;
         }
         bool fresh_only = false;
@@ -198,10 +208,20 @@ async::Task<void> Session::run([[maybe_unused]] std::unique_ptr<Session> self) {
             }
             x.reused = x.upstream != nullptr;
             if (!x.reused) {
-                worker_.accounts_.upstream_connects += 1;
                 const auto by = std::min(x.patience.next(last_written_),
                                          now() + worker_.options_.connect_timeout);
-                auto connected = co_await worker_.host_.network.connect(x.endpoint()->address, by);
+                base::Status connected = base::ok;
+                if (x.revision->rule().protocol == mesh::InstanceProtocol::http2) {
+                    connected = co_await open_http2(by);
+                } else {
+                    worker_.accounts_.upstream_connects += 1;
+                    auto stream = co_await worker_.host_.network.connect(x.endpoint()->address, by);
+                    if (stream) {
+                        x.upstream = *std::move(stream);
+                    } else {
+                        connected = std::unexpected(std::move(stream).error());
+                    }
+                }
                 if (!connected) {
                     x.revision->refused(*x.endpoint());
                     x.revision->release(x);
@@ -212,7 +232,6 @@ async::Task<void> Session::run([[maybe_unused]] std::unique_ptr<Session> self) {
                     x.revision->metrics().retries += 1;
                     continue;
                 }
-                x.upstream = *std::move(connected);
             }
             x.connected_at = now();
             outcome_ = Outcome::wait;
@@ -274,6 +293,57 @@ async::Task<void> Session::run([[maybe_unused]] std::unique_ptr<Session> self) {
     }
 }
 
+// The connection speaks HTTP/2: what was read of it, and all that follows, is that side's.
+async::Task<void> Session::converse_http2() {
+    std::string first(inbox_.bytes());
+    inbox_.release();
+    due_ = base::Instant::never();
+    http2_ = std::make_unique<Http2Server>(worker_, *client_);
+    co_await http2_->run(std::move(first));
+    linger_ = http2_->sent_away();
+}
+
+// A stream to the endpoint, on a connection that is there or that one of those who want it makes.
+async::Task<base::Status> Session::open_http2(base::Instant by) {
+    Exchange& x = *exchange_;
+    Endpoint& endpoint = *x.endpoint();
+    if (endpoint.http2 == nullptr) {
+        endpoint.http2 = std::make_unique<Http2Pool>(worker_.loop_);
+    }
+    Http2Pool& pool = *endpoint.http2;
+    bool waited = false;
+    bool connected_here = false;
+    while (true) {
+        if (auto stream = pool.open()) {
+            x.multiplexed = stream.get();
+            x.upstream = std::move(stream);
+            x.reused = !connected_here;
+            mesh::readmit(endpoint.load);
+            co_return base::ok;
+        }
+        if (pool.connecting()) {
+            waited = true;
+            co_await pool.settled();
+            if (now() >= by) {
+                co_return base::fail(base::Code::deadline, "no connection in time");
+            }
+            continue;
+        }
+        if (waited && pool.last_failed()) {
+            co_return base::fail(base::Code::unavailable, "the connection waited for failed");
+        }
+        Http2Pool::Connecting turn(pool);
+        worker_.accounts_.upstream_connects += 1;
+        CO_TRY(auto stream, co_await worker_.host_.network.connect(endpoint.address, by));
+        auto upstream = std::make_unique<Http2Upstream>(
+            worker_.http2_options(wire::Http2Role::client), std::move(stream), pool);
+        Http2Upstream& started = *upstream;
+        CO_CHECK_OK(worker_.upstreams_.spawn(started.run(std::move(upstream))));
+        turn.succeeded();
+        connected_here = true;
+    }
+}
+
 async::Task<void> Session::linger() {
     client_->shutdown_write();
     move_due(now() + worker_.options_.linger_timeout);
@@ -311,6 +381,11 @@ Session::Head Session::read_head() {
                 return Head::done;
             }
             if (outcome.progress == wire::Progress::bad) {
+                if (outcome.fault == wire::HeadFault::http2_preface && first_head_ &&
+                    carrier_ == Carrier::connection) {
+                    worker_.give_exchange(std::move(exchange_));
+                    return Head::http2;
+                }
                 return refuse_head(outcome.fault);
             }
             head_seen_ = inbox_.bytes().size();
@@ -323,6 +398,7 @@ Session::Head Session::read_head() {
             }
             exchange_->request.method_token = exchange_->request.host =
                 exchange_->request.path = {};
+            exchange_->request.headers.clear();
             fail(Reason::head_too_slow, "the head was not complete when its time was over");
             return Head::refused;
         }
@@ -357,6 +433,7 @@ Session::Head Session::read_head() {
 void Session::forget_head() {
     Exchange& x = *exchange_;
     x.request.method_token = x.request.host = x.request.path = {};
+    x.request.headers.clear();
     x.request.method = wire::Method::other;
     x.request.minor = 1;
     x.request_id.make({}, worker_.dice_);
@@ -379,6 +456,7 @@ void Session::begin_request() {
     const auto& request = x.request;
     x.begun = last_written_ = now();
     due_ = base::Instant::never();
+    first_head_ = false;
     keep_alive_ = request.keep_alive && !worker_.stopping_;
     x.request_id.make(request.headers.value(wire::HeaderId::x_request_id), worker_.dice_);
     x.trace.make(request.headers.value(wire::HeaderId::trace_parent), worker_.dice_);
@@ -403,6 +481,15 @@ bool Session::route() {
     x.revision->begin_request();
     x.active = true;
     x.patience = mesh::Patience(x.revision->rule(), x.begun);
+    if (const auto* timeout = x.request.headers.find(wire::HeaderId::grpc_timeout)) {
+        const auto span = parse_grpc_timeout(timeout->value);
+        if (!span) {
+            fail(Reason::malformed_request, "grpc-timeout is not 1 to 8 digits and a unit");
+            return false;
+        }
+        x.call_end = x.begun + *span;
+        x.patience.end_by(x.call_end);
+    }
     if (x.request.framing.kind == wire::BodyKind::length &&
         x.request.framing.length > worker_.options_.body_bytes_max) {
         fail(Reason::body_too_large, "Content-Length is above the limit");
@@ -449,7 +536,8 @@ bool Session::check_time() {
             set_due();
             return true;
         case Clock::whole:
-            which = "timeoutSeconds passed";
+            which =
+                x.call_end <= now() ? "the caller's grpc-timeout passed" : "timeoutSeconds passed";
             break;
         case Clock::response_start:
             which = "responseStartTimeoutSeconds passed";
@@ -512,7 +600,9 @@ void Session::fail(Reason reason, std::uint16_t status, std::string_view evidenc
         answer.connection =
             x.request.minor == 0 ? OwnAnswer::Connection::keep_1_0 : OwnAnswer::Connection::keep;
     }
-    if (x.request.method == wire::Method::head) {
+    if (wire::is_grpc(x.request.headers.value(wire::HeaderId::content_type))) {
+        answer.body = OwnAnswer::Body::grpc_status;
+    } else if (x.request.method == wire::Method::head) {
         answer.body = OwnAnswer::Body::head_only;
     }
     const std::string text = write_answer(answer);
@@ -544,6 +634,7 @@ void Session::client_gone() {
 void Session::drop_upstream() {
     to_upstream_.clear();
     exchange_->upstream.reset();
+    exchange_->multiplexed = nullptr;
     exchange_->inbox.release();
 }
 

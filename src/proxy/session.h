@@ -12,6 +12,7 @@
 #include "async/task.h"
 #include "host/stream.h"
 #include "mesh/patience.h"
+#include "proxy/http2/server.h"
 #include "proxy/message/body.h"
 #include "proxy/message/outbox.h"
 #include "proxy/worker.h"
@@ -33,7 +34,8 @@ struct Exchange final : Ticket {
 
     // The instance's side.
     std::unique_ptr<host::Stream> upstream;
-    Inbox inbox;  // from the instance
+    Http2Stream* multiplexed = nullptr;  // the same, when it is a stream of HTTP/2
+    Inbox inbox;                         // from the instance
     BodyPump upload;
     BodyPump download;
     std::size_t head_seen = 0;
@@ -62,7 +64,8 @@ struct Exchange final : Ticket {
     base::Instant held_until;
     base::Instant connected_at;
     base::Instant answered_at;
-    std::uint64_t answer_bytes = 0;  // of our own body
+    base::Instant call_end = base::Instant::never();  // of grpc-timeout
+    std::uint64_t answer_bytes = 0;                   // of our own body
 
     void reset();
 
@@ -72,7 +75,10 @@ private:
 
 class Session final : private async::Timer {
 public:
-    Session(Worker& worker, std::unique_ptr<host::Stream> client);
+    // What its client is: a connection, which may turn out to speak HTTP/2, or a stream of one.
+    enum class Carrier : std::uint8_t { connection, stream };
+    Session(Worker& worker, std::unique_ptr<host::Stream> client,
+            Carrier carrier = Carrier::connection);
     ~Session() override;
 
     // Ends when the connection does. `self` is *this.
@@ -117,7 +123,8 @@ private:
     Wait wait(unsigned interests) { return {*this, interests}; }
 
     // Reading heads.
-    enum class Head : std::uint8_t { wait, done, refused, close };
+    // The last two end the conversation in HTTP/1.1.
+    enum class Head : std::uint8_t { wait, done, refused, close, http2 };
     Head read_head();
     Head refuse_head(wire::HeadFault fault);
     void forget_head();
@@ -138,6 +145,8 @@ private:
         retry,     // on another connection; nothing reached the client
         failed,    // fail() was called: an answer of our own, or the end
     };
+    async::Task<void> converse_http2();
+    async::Task<base::Status> open_http2(base::Instant by);
     bool start_upstream();
     Outcome pump();
     unsigned interests() const;
@@ -179,6 +188,9 @@ private:
     Outbox to_client_;
     Outbox to_upstream_;
     std::unique_ptr<Exchange> exchange_;
+    std::unique_ptr<Http2Server> http2_;
+    Carrier carrier_;
+    bool first_head_ = true;
     Outcome outcome_ = Outcome::wait;
     bool keep_alive_ = true;
     bool client_ended_ = false;

@@ -49,6 +49,7 @@ Worker::Worker(host::Host& host, WorkerOptions options, WorkerWatcher& watcher, 
       table_(std::make_shared<const mesh::RouteTable>()),
       session_ended_(host.loop),
       sessions_(host.loop, options.connections_max),
+      upstreams_(host.loop, options.connections_max),
       acceptors_(host.loop, listeners_max),
       ticker_(host.loop, 1) {
     static_cast<void>(ticker_.spawn(tick()));
@@ -58,6 +59,7 @@ Worker::~Worker() {
     ticker_.cancel();
     acceptors_.cancel();
     sessions_.cancel();
+    upstreams_.cancel();
 }
 
 void Worker::serve(std::unique_ptr<host::Listener> listener) {
@@ -175,7 +177,24 @@ async::Task<void> Worker::stop(base::Instant deadline) {
     }
     static_cast<void>(co_await async::with_deadline(loop_, deadline, wait_until_empty(sessions_)));
     sessions_.cancel();
+    upstreams_.cancel();
     log_.flush();
+}
+
+Http2Options Worker::http2_options(wire::Http2Role role) const {
+    Http2Options out{.limits = options_.http2,
+                     .idle_timeout = options_.idle_timeout,
+                     .head_timeout = options_.head_timeout,
+                     .stall_timeout = options_.stall_timeout};
+    out.limits.head_bytes = static_cast<std::uint32_t>(options_.head_bytes_max);
+    out.limits.headers = static_cast<std::uint32_t>(options_.headers_max);
+    if (role == wire::Http2Role::client) {
+        // An instance that refuses many requests is busy, not hostile.
+        out.limits.resets_burst *= 20;
+        out.limits.resets_per_second *= 20;
+        out.idle_timeout = options_.http2_upstream_idle;
+    }
+    return out;
 }
 
 std::unique_ptr<Exchange> Worker::take_exchange() {

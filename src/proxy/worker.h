@@ -15,6 +15,7 @@
 #include "mesh/route_table.h"
 #include "proxy/access_log.h"
 #include "proxy/bug.h"
+#include "proxy/http2/connection.h"
 #include "proxy/message/buffers.h"
 #include "proxy/message/marks.h"
 #include "proxy/message/rewrite.h"
@@ -26,6 +27,7 @@
 namespace tidemill::proxy {
 
 struct Exchange;
+class Http2Server;
 class Session;
 
 struct WorkerOptions {
@@ -46,6 +48,13 @@ struct WorkerOptions {
     std::size_t headers_max = 100;
     RequestMarks::Trust trust = RequestMarks::Trust::replace;
     RevisionOptions revision;
+    // HTTP/2 of clients; heads have the limits above.
+    wire::Http2Limits http2;
+    // Their streams, of all connections together.
+    std::size_t http2_streams_max = 20'000;
+    // A connection to an instance without a request. HTTP/2 says goodbye before it closes, so it
+    // may be longer than that of HTTP/1.1.
+    base::Duration http2_upstream_idle = std::chrono::seconds(60);
     std::size_t log_ring_bytes = std::size_t{256} * 1024;
     base::Duration log_flush_every = std::chrono::milliseconds(250);
     Bugs::Mode bugs = Bugs::Mode::count;
@@ -109,6 +118,7 @@ public:
     AccessLog& log() { return log_; }
 
 private:
+    friend class Http2Server;
     friend class Session;
 
     struct Accounts {
@@ -126,6 +136,9 @@ private:
     std::unique_ptr<Exchange> take_exchange();
     void give_exchange(std::unique_ptr<Exchange> exchange);
     std::string_view date();
+    Http2Options http2_options(wire::Http2Role role) const;
+    bool may_begin_stream() const { return streams_ < options_.http2_streams_max; }
+    void count_own_answer(Reason reason) { accounts_.own_answers[reason] += 1; }
 
     void wake(Revision& revision, std::uint32_t waiting) override;
     void drained(const std::string& instance) override;
@@ -162,9 +175,11 @@ private:
     Accounts accounts_;
 
     bool stopping_ = false;
+    std::size_t streams_ = 0;  // sessions that serve a stream of HTTP/2
     Session* first_session_ = nullptr;
     async::Event session_ended_;
     async::Scope sessions_;
+    async::Scope upstreams_;  // HTTP/2 connections to instances
     async::Scope acceptors_;
     async::Scope ticker_;
 };

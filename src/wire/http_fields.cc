@@ -25,6 +25,7 @@ constexpr std::array<std::string_view, header_id_count> names = {
     "expect",
     "forwarded",
     "grpc-status",
+    "grpc-timeout",
     "host",
     "if-match",
     "if-modified-since",

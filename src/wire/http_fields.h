@@ -28,6 +28,7 @@ enum class HeaderId : std::uint8_t {
     expect,
     forwarded,
     grpc_status,
+    grpc_timeout,
     host,
     if_match,
     if_modified_since,

@@ -46,7 +46,7 @@ class Routes:
                         environment={"PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}, **options)
 
     def add(self, name, command, environment=None, instances=0, most=0, concurrency=0, timeout=60, listen="port",
-            memory=0, grace=10, startup=60, queue=10_000, hosts=None, response_start=0, idle=0, liveness=None):
+            memory=0, grace=10, startup=60, queue=10_000, hosts=None, response_start=0, idle=0, liveness=None, protocol="http1"):
         revision, service = f"default/{name}-00001", f"default/{name}"
         spec = {"runtime": "native", "command": command, "environment": list((environment or {}).items()),
                 "mounts": [{"source": str(self.app), "target": "/app", "access": "readOnly"}],
@@ -60,7 +60,8 @@ class Routes:
              "targets": [{"revision": revision, "percent": 100}]},
             {"type": "RevisionPolicy", "revision": revision, "service": service, "configuration": service,
              "containerConcurrency": concurrency, "timeout": timeout * SECOND, "queueMax": queue,
-             "responseStartTimeout": int(response_start * SECOND), "idleTimeout": int(idle * SECOND)},
+             "responseStartTimeout": int(response_start * SECOND), "idleTimeout": int(idle * SECOND),
+             "protocol": protocol},
             {"type": "WantedRevision", "revision": revision, "service": service, "configuration": service,
              "instances": instances, "instancesMax": most, "containerConcurrency": concurrency, "spec": spec}]
         return host

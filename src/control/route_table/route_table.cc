@@ -115,6 +115,11 @@ link::RevisionPolicy revision_policy(const model::Object& revision) {
     policy.response_start_timeout =
         std::chrono::seconds(unsigned_or(spec.response_start_timeout_seconds, 0));
     policy.idle_timeout = std::chrono::seconds(unsigned_or(spec.idle_timeout_seconds, 0));
+    const auto* const container = spec.serving_container();
+    if (container != nullptr && !container->ports.empty() &&
+        container->ports.front().name == "h2c") {
+        policy.protocol = link::RevisionPolicy::Protocol::h2c;
+    }
     return policy;
 }
 

@@ -196,7 +196,6 @@ TEST(Admission, EachDefault) {
 TEST(Admission, EachRule) {
     PlatformConfig several;
     several.features.multi_container = true;
-    several.features.h2c = true;
     PlatformConfig strict;
     strict.defaults.allow_container_concurrency_zero = false;
     const std::string c = "spec.template.spec.containers[0]";
@@ -310,10 +309,7 @@ TEST(Admission, EachRule) {
         {"/spec/template/spec/containers/0/ports", R"([{"name": "web"}])",
          "Port name web is not allowed: " + c +
              ".ports\nName must be empty, or one of: 'h2c', 'http1'"},
-        {"/spec/template/spec/containers/0/ports", R"([{"name": "h2c"}])",
-         "must not set the field(s): " + c +
-             ".ports.name\ninstances are spoken to in HTTP/1.1; h2c is not built yet"},
-        {"/spec/template/spec/containers/0/ports", R"([{"name": "h2c"}])", "", several},
+        {"/spec/template/spec/containers/0/ports", R"([{"name": "h2c"}])", ""},
         {"/spec/template/spec/containers/0/ports", R"([{"name": "http1"}])", ""},
         {"/spec/template/spec/containers/0/readinessProbe", R"({"periodSeconds": -1})",
          "expected 0 <= -1 <= 2147483647: " + c + ".readinessProbe.periodSeconds"},

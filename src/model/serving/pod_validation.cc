@@ -63,8 +63,7 @@ Problems validate_variables(const Container& container, Role role, const std::st
     return out;
 }
 
-Problems validate_port(const ContainerPort& port, const Features& features,
-                       const std::string& path) {
+Problems validate_port(const ContainerPort& port, const std::string& path) {
     Problems out;
     const auto number_path = path + ".containerPort";
     if (contains(reserved_ports, port.container_port)) {
@@ -83,9 +82,6 @@ Problems validate_port(const ContainerPort& port, const Features& features,
     if (!contains(port_names, port.name)) {
         out.push_back(plain_problem(fmt::format("Port name {} is not allowed", port.name), {path},
                                     "Name must be empty, or one of: 'h2c', 'http1'"));
-    } else if (port.name == "h2c" && !features.h2c) {
-        out.push_back(disallowed_field(
-            path + ".name", "instances are spoken to in HTTP/1.1; h2c is not built yet"));
     }
     return out;
 }
@@ -142,8 +138,7 @@ bool says_nothing(const Container& container) {
 }
 
 Problems validate_container(const Container& container, const RevisionSpec& spec,
-                            const ContainerPort& port, Role role, const Features& features,
-                            const std::string& path) {
+                            const ContainerPort& port, Role role, const std::string& path) {
     // Defaults have given a name and a probe even to an empty container.
     if (says_nothing(container)) {
         return {missing_field(path)};
@@ -184,7 +179,7 @@ Problems validate_container(const Container& container, const RevisionSpec& spec
                           fmt::format("image: \"{}\", error: {}", container.image, reason)));
     }
     if (!container.ports.empty()) {
-        append(out, validate_port(container.ports.front(), features, path + ".ports"));
+        append(out, validate_port(container.ports.front(), path + ".ports"));
     }
     append(out, validate_resources(container.resources, path + ".resources"));
     if (container.security_context) {
@@ -293,7 +288,7 @@ Problems validate_pod(const RevisionSpec& spec, const Features& features, const 
     if (spec.containers.empty()) {
         out.push_back(missing_field(path + ".containers"));
     } else if (spec.containers.size() == 1) {
-        append(out, validate_container(spec.containers[0], spec, port, Role::serving, features,
+        append(out, validate_container(spec.containers[0], spec, port, Role::serving,
                                        path + ".containers[0]"));
     } else if (!features.multi_container) {
         out.push_back(plain_problem(
@@ -309,9 +304,9 @@ Problems validate_pod(const RevisionSpec& spec, const Features& features, const 
                     plain_problem(fmt::format("duplicate container name \"{}\"", container.name),
                                   {at + ".name"}));
             }
-            append(out, validate_container(container, spec, port,
-                                           container.ports.empty() ? Role::sidecar : Role::serving,
-                                           features, at));
+            append(out,
+                   validate_container(container, spec, port,
+                                      container.ports.empty() ? Role::sidecar : Role::serving, at));
         }
     }
     if (!spec.service_account_name.empty()) {

@@ -120,7 +120,6 @@ struct DeploymentConfig {
 // What this version can do of Knative's optional features; no ConfigMap turns on what is not built.
 struct Features {
     bool multi_container = false;
-    bool h2c = false;  // HTTP/2 to instances
     friend bool operator==(const Features&, const Features&) = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "proxy/message/grpc.h"
 #include "wire/http1_writer.h"
 
 namespace tidemill::proxy {
@@ -21,7 +22,7 @@ constexpr std::array<ReasonFacts, static_cast<std::size_t>(Reason::count_)> fact
      "The instance did not answer in time: see its logs, or raise timeoutSeconds."},
     {"TM-206", 502, "the instance closed the connection without an answer",
      "See the instance's logs: it may have crashed, or closed a connection that was in use."},
-    {"TM-207", 502, "the instance's answer is not well-formed HTTP/1.1",
+    {"TM-207", 502, "the instance's answer is not well-formed HTTP",
      "Correct the application; Tidemill refuses what clients read differently."},
     {"TM-208", 408, "the request's head did not arrive in time", "Send the head at once."},
     {"TM-210", 400, "the request's body is not well-formed HTTP/1.1",
@@ -75,6 +76,7 @@ void append_json_escaped(std::string& out, std::string_view text) {
 
 std::string write_answer(const OwnAnswer& answer) {
     const ReasonFacts& reason = facts_of(answer.reason);
+    const bool grpc = answer.body == OwnAnswer::Body::grpc_status;
     std::string body = "{\"code\":\"";
     body += reason.code;
     body += "\",\"message\":\"";
@@ -87,12 +89,21 @@ std::string write_answer(const OwnAnswer& answer) {
     append_json_escaped(body, answer.request_id);
     body += "\"}\n";
 
-    constexpr std::size_t head_bytes_max = 2048;
+    constexpr std::size_t head_bytes_max = 4096;
     std::string out;
     wire::HeadWriter writer(out, head_bytes_max);
-    writer.status_line(answer.status);
-    writer.field("Content-Type", "application/json");
-    writer.field("Content-Length", std::uint64_t{body.size()});
+    writer.status_line(grpc ? std::uint16_t{200} : answer.status);
+    writer.field("Content-Type", grpc ? "application/grpc" : "application/json");
+    writer.field("Content-Length", grpc ? 0 : std::uint64_t{body.size()});
+    if (grpc) {
+        writer.field("grpc-status", std::uint64_t{grpc_status_of(answer.reason)});
+        std::string text(reason.title);
+        if (!answer.evidence.empty()) {
+            text += ": ";
+            text += answer.evidence.substr(0, 512);
+        }
+        writer.field("grpc-message", grpc_message(text));
+    }
     writer.field("X-Tidemill-Reason", reason.code);
     if (!answer.request_id.empty()) {
         writer.field("X-Request-Id", answer.request_id);

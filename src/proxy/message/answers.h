@@ -46,7 +46,11 @@ struct OwnAnswer {
     std::string_view request_id;
     std::uint32_t retry_after_seconds = 0;  // 0: no Retry-After
     enum class Connection : std::uint8_t { keep, keep_1_0, close } connection = Connection::close;
-    enum class Body : std::uint8_t { send, head_only } body = Body::send;
+    enum class Body : std::uint8_t {
+        send,
+        head_only,
+        grpc_status,  // what gRPC reads: status 200, and why in grpc-status and grpc-message
+    } body = Body::send;
     std::string_view date;
 };
 std::string write_answer(const OwnAnswer& answer);

@@ -140,6 +140,7 @@ void write_request_head(wire::HeadWriter& writer, const wire::RequestHead& reque
             case HeaderId::forwarded:
             case HeaderId::trace_parent:
             case HeaderId::x_request_id:
+            case HeaderId::grpc_timeout:
                 continue;  // written below
             case HeaderId::x_forwarded_proto:
                 if (!keep) {
@@ -194,6 +195,9 @@ void write_request_head(wire::HeadWriter& writer, const wire::RequestHead& reque
     write_forwarded(writer, request, marks);
     writer.field(Header{"traceparent", marks.trace_parent, HeaderId::other});
     writer.field(Header{"X-Request-Id", marks.request_id, HeaderId::other});
+    if (!marks.grpc_timeout.empty()) {
+        writer.field(Header{"grpc-timeout", marks.grpc_timeout, HeaderId::other});
+    }
     writer.end();
 }
 

@@ -20,6 +20,7 @@ struct RequestMarks {
     // replace: they are what we see ourselves. X-Forwarded-For and Forwarded are always added to.
     enum class Trust : std::uint8_t { replace, keep } trust = Trust::replace;
     enum class TraceState : std::uint8_t { pass, drop } trace_state = TraceState::pass;
+    std::string_view grpc_timeout = {};  // what is left of the caller's; empty: none was sent
     enum class Upgrade : std::uint8_t { pass, drop } upgrade = Upgrade::drop;
 };
 void write_request_head(wire::HeadWriter& writer, const wire::RequestHead& request,
