@@ -45,7 +45,7 @@ struct SimInstances::Instance {
     bool stubborn = false;
     bool frozen = false;
     bool stopped = false;
-    bool terminate_when_thawed = false;
+    bool terminate_when_awake = false;
     End end;        // by itself
     End commanded;  // by a signal
 };
@@ -87,6 +87,15 @@ bool SimInstances::is_frozen(const std::string& instance) const {
     return runs(instance) && table_.at(instance)->frozen;
 }
 
+bool SimInstances::rests(const std::string& instance) const {
+    return runs(instance) && (table_.at(instance)->frozen || table_.at(instance)->stopped);
+}
+
+std::uint64_t SimInstances::memory_bytes(const std::string& instance) const {
+    const auto range = options_.memory_bytes_max - options_.memory_bytes_min;
+    return options_.memory_bytes_min + (range == 0 ? 0 : base::fnv1a(instance) % range);
+}
+
 std::size_t SimInstances::running() const {
     return static_cast<std::size_t>(
         std::ranges::count_if(table_, [](const auto& entry) { return !entry.second->known.exit; }));
@@ -108,6 +117,30 @@ bool SimInstances::end(const std::string& instance, host::InstanceExit how) {
     }
     finish(*found, how);
     return true;
+}
+
+bool SimInstances::halt(const std::string& instance, host::LauncherEvent::Kind kind) {
+    auto* const found = find_running(instance);
+    if (found == nullptr || found->frozen) {
+        return false;
+    }
+    found->stopped = kind == host::LauncherEvent::Kind::stopped;
+    if (!found->stopped && found->terminate_when_awake) {
+        found->commanded.in(options_.end_min, {.code = {}, .signal = sig_term, .at = {}});
+    }
+    host::LauncherEvent event;
+    event.kind = kind;
+    event.instance = instance;
+    announce(event);
+    return true;
+}
+
+bool SimInstances::stop(const std::string& instance) {
+    return halt(instance, host::LauncherEvent::Kind::stopped);
+}
+
+bool SimInstances::resume(const std::string& instance) {
+    return halt(instance, host::LauncherEvent::Kind::resumed);
 }
 
 void SimInstances::reboot() {
@@ -133,6 +166,7 @@ void SimInstances::finish(Instance& instance, host::InstanceExit how) {
     instance.commanded.disarm();
     how.at = clock_.wall_now();
     instance.known.exit = how;
+    instance.known.is_frozen = false;
     trace_.add("instance ended", base::fnv1a(instance.known.instance));
     if (on_end) {
         on_end(instance.plan);
@@ -273,22 +307,17 @@ async::Task<Status> SimLauncher::signal(std::string instance, int number) {
     if (found == nullptr) {
         co_return fail(Code::not_found, "instance {}: does not run", instance);
     }
-    host::LauncherEvent event;
-    event.instance = instance;
     host::InstanceExit how;
     how.signal = number;
     const auto delay =
         instances_.dice_.between(instances_.options_.end_min, instances_.options_.end_max);
     if (number == sig_stop || number == sig_cont) {
-        found->stopped = number == sig_stop;
-        event.kind = found->stopped ? host::LauncherEvent::Kind::stopped
-                                    : host::LauncherEvent::Kind::resumed;
-        instances_.announce(event);
+        (void)(number == sig_stop ? instances_.stop(instance) : instances_.resume(instance));
     } else if (number == sig_kill) {
         found->commanded.in(delay, how);
     } else if (number == sig_term && !found->stubborn) {
         if (found->frozen || found->stopped) {
-            found->terminate_when_thawed = true;
+            found->terminate_when_awake = true;
         } else {
             found->commanded.in(delay, how);
         }
@@ -305,16 +334,26 @@ async::Task<Status> SimLauncher::kill(std::string instance) {
 
 async::Task<Status> SimLauncher::freeze(std::string instance, Freeze wanted) {
     co_await answer_delay();
+    const auto fate = draw_fate();
+    if (fate == Fate::died_before) {
+        co_return fail(Code::unavailable, "instance {}: the launcher died", instance);
+    }
     auto* const found = instances_.find_running(instance);
     if (found == nullptr) {
         co_return fail(Code::not_found, "instance {}: does not run", instance);
     }
+    if (instances_.dice_.chance(instances_.options_.freeze_fails_ppm)) {
+        co_return fail(Code::invalid, "instance {}: freeze: device or resource busy", instance);
+    }
     found->frozen = wanted == Freeze::frozen;
     found->known.is_frozen = found->frozen;
-    if (!found->frozen && found->terminate_when_thawed) {
+    if (!found->frozen && !found->stopped && found->terminate_when_awake) {
         host::InstanceExit how;
         how.signal = sig_term;
         found->commanded.in(instances_.options_.end_min, how);
+    }
+    if (fate == Fate::died_after) {
+        co_return fail(Code::unavailable, "instance {}: the launcher died", instance);
     }
     co_return base::ok;
 }
@@ -335,12 +374,16 @@ async::Task<Result<std::vector<host::KnownInstance>>> SimLauncher::scan() {
 
 async::Task<Result<host::Inspection>> SimLauncher::inspect(std::string instance) {
     co_await answer_delay();
+    if (draw_fate() != Fate::answered) {
+        co_return fail(Code::unavailable, "instance {}: the launcher died", instance);
+    }
     const auto* const found = instances_.find_running(instance);
     if (found == nullptr) {
         co_return fail(Code::not_found, "instance {}: does not run", instance);
     }
     host::Inspection inspection;
     inspection.processes = 1;
+    inspection.memory_bytes = instances_.memory_bytes(instance);
     if (!found->plan.listen_path.empty()) {
         host::ListeningSocket socket;
         socket.family = host::ListeningSocket::Family::unix_path;
@@ -351,10 +394,13 @@ async::Task<Result<host::Inspection>> SimLauncher::inspect(std::string instance)
 }
 
 async::Task<Result<host::PortHolder>> SimLauncher::port_holder(std::string instance,
-                                                               std::uint16_t) {
+                                                               std::uint16_t port) {
     co_await answer_delay();
     if (instances_.find_running(instance) == nullptr) {
         co_return fail(Code::not_found, "instance {}: does not run", instance);
+    }
+    if (instances_.holder_of) {
+        co_return instances_.holder_of(instance, port);
     }
     host::PortHolder holder;
     holder.who = host::PortHolder::Who::instance;

@@ -29,6 +29,8 @@ struct InstanceOptions {
     std::uint32_t unacknowledged_ppm = 0;  // it runs, but the answer is `unavailable`
     std::uint32_t dies_ppm = 0;            // it dies by itself within dies_within
     std::uint32_t stubborn_ppm = 0;        // it ignores SIGTERM
+    // Chance per million of times that the kernel refuses to freeze or to thaw.
+    std::uint32_t freeze_fails_ppm = 0;
     // Chance per million of other questions: the launcher dies over it, before or after the deed,
     // answers `unavailable`, and is back.
     std::uint32_t unanswered_ppm = 0;
@@ -39,6 +41,9 @@ struct InstanceOptions {
     // An answer to anything else than a launch takes up to this.
     base::Duration answer_max = std::chrono::milliseconds(2);
     std::size_t instances_max = 1'000;
+    // What an instance's memory is said to be; drawn from its name, the same for all its life.
+    std::uint64_t memory_bytes_min = 0;
+    std::uint64_t memory_bytes_max = 0;
 };
 
 // The machine's table of instances: what really runs, whatever an agent believes. Lives as long as
@@ -53,6 +58,9 @@ public:
     std::vector<host::KnownInstance> known() const;
     bool runs(const std::string& instance) const;
     bool is_frozen(const std::string& instance) const;
+    // Frozen, or stopped by a signal: it runs no code of its own.
+    bool rests(const std::string& instance) const;
+    std::uint64_t memory_bytes(const std::string& instance) const;
     std::size_t running() const;
     // How many instances have ever run.
     std::uint64_t started() const { return started_; }
@@ -60,6 +68,10 @@ public:
     const host::LaunchPlan* plan(const std::string& instance) const;
     // Makes a running one end so. False if it does not run.
     bool end(const std::string& instance, host::InstanceExit how);
+    // SIGSTOP and SIGCONT from somebody of this machine. False if it does not run, or is frozen
+    // and cannot take a signal now.
+    bool stop(const std::string& instance);
+    bool resume(const std::string& instance);
     // The machine lost power: all are gone, and so is the memory of them.
     void reboot();
     void set_options(InstanceOptions options) { options_ = options; }
@@ -68,6 +80,8 @@ public:
     // its socket and answer for it. Must not call back into *this.
     std::function<void(const host::LaunchPlan&)> on_start;
     std::function<void(const host::LaunchPlan&)> on_end;
+    // Who holds a port; without it a port that an instance was given is its own.
+    std::function<host::PortHolder(const std::string& instance, std::uint16_t port)> holder_of;
 
 private:
     friend class SimLauncher;
@@ -78,6 +92,7 @@ private:
     base::Result<host::Launched> begin(const host::LaunchPlan& plan, base::Instant asked);
     void finish(Instance& instance, host::InstanceExit how);
     Instance* find_running(const std::string& instance);
+    bool halt(const std::string& instance, host::LauncherEvent::Kind kind);
     void announce(const host::LauncherEvent& event);
 
     async::Loop& loop_;
@@ -109,7 +124,6 @@ public:
     async::Task<base::Status> freeze(std::string instance, Freeze wanted) override;
     async::Task<base::Result<std::vector<host::KnownInstance>>> scan() override;
     async::Task<base::Result<host::Inspection>> inspect(std::string instance) override;
-    // In this world a port that an instance was given is its own.
     async::Task<base::Result<host::PortHolder>> port_holder(std::string instance,
                                                             std::uint16_t port) override;
     async::Task<base::Status> forget(std::string instance) override;

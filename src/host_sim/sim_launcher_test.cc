@@ -115,6 +115,44 @@ TEST(SimLauncher, AStubbornInstanceNeedsAKillAndAFrozenOneAThaw) {
     EXPECT_EQ(event.exit.signal, 15);
 }
 
+TEST(SimLauncher, AStoppedInstanceHearsSigtermWhenItGoesOnAndNotBefore) {
+    Rig rig;
+    ASSERT_TRUE(rig.launch("a"));
+    EXPECT_TRUE(rig.table.stop("a"));
+    EXPECT_EQ(rig.sim.loop.run(rig.agent->next_event()).kind, Kind::stopped);
+    EXPECT_TRUE(rig.sim.loop.run(rig.agent->signal("a", 15)));
+    ASSERT_TRUE(rig.sim.loop.run(rig.agent->freeze("a", SimLauncher::Freeze::frozen)));
+    EXPECT_FALSE(rig.table.resume("a")) << "a frozen one takes no signal";
+    ASSERT_TRUE(rig.sim.loop.run(rig.agent->freeze("a", SimLauncher::Freeze::thawed)));
+    rig.sim.loop.run_for(1min);
+    EXPECT_TRUE(rig.table.rests("a"));
+    EXPECT_TRUE(rig.table.resume("a"));
+    EXPECT_EQ(rig.sim.loop.run(rig.agent->next_event()).kind, Kind::resumed);
+    EXPECT_EQ(rig.sim.loop.run(rig.agent->next_event()).exit.signal, 15);
+    EXPECT_FALSE(rig.table.stop("a")) << "it has ended";
+}
+
+TEST(SimLauncher, AFreezeMayBeRefusedOrUnanswered) {
+    InstanceOptions options;
+    options.freeze_fails_ppm = 1'000'000;
+    Rig rig(options);
+    ASSERT_TRUE(rig.launch("a"));
+    const auto freeze = [&] {
+        return rig.sim.loop.run(rig.agent->freeze("a", SimLauncher::Freeze::frozen));
+    };
+    EXPECT_EQ(freeze().error().code, Code::invalid);
+    EXPECT_FALSE(rig.table.is_frozen("a"));
+    options = {};
+    options.unanswered_ppm = 1'000'000;
+    rig.table.set_options(options);
+    bool was_done = false;
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(freeze().error().code, Code::unavailable);
+        was_done = was_done || rig.table.is_frozen("a");
+    }
+    EXPECT_TRUE(was_done) << "it may be frozen, though nobody said so";
+}
+
 TEST(SimLauncher, WhatEndedIsKnownUntilItIsForgotten) {
     InstanceOptions options;
     options.dies_ppm = 1'000'000;
