@@ -109,6 +109,19 @@ void Agent::proxy_gone(std::uint64_t proxy) {
             settle_soon(name);
         }
     }
+    // It may come back in a moment, with requests that run all the while: nobody speaks for it yet.
+    proxies_back_by_ = host_.loop.now() + options_.proxy_patience;
+    if (!is_proxy_awaited_) {
+        is_proxy_awaited_ = true;
+        (void)tasks_.spawn(await_proxies());
+    }
+}
+
+async::Task<void> Agent::await_proxies() {
+    while (host_.loop.now() < proxies_back_by_) {
+        co_await async::sleep_until(host_.loop, proxies_back_by_);
+    }
+    is_proxy_awaited_ = false;
     for (auto& [name, instance] : instances_) {
         check_drained(*instance);
     }
@@ -146,6 +159,7 @@ void Agent::drained(std::uint64_t proxy, const link::Drained& drained) {
 void Agent::check_drained(Instance& instance) {
     if (instance.view.state == State::draining &&
         instance.view.requests == InstanceView::Requests::may_run &&
+        (host_.loop.now() >= proxies_back_by_ || TIDEMILL_MUTANT("agent.lost_proxy_has_drained")) &&
         (std::ranges::includes(instance.drained_by, proxies_) ||
          (TIDEMILL_MUTANT("agent.one_proxy_speaks_for_all") && !instance.drained_by.empty()))) {
         instance.view.requests = InstanceView::Requests::none;
@@ -240,7 +254,7 @@ void Agent::settle(Revision& revision) {
     if (plan.start > 0 || !plan.drain.empty() || !plan.stop.empty() || !plan.freeze.empty()) {
         publish(revision);
     }
-    if ((!plan.drain.empty() || !plan.stop.empty()) &&
+    if ((!plan.drain.empty() || !plan.stop.empty() || !plan.freeze.empty()) &&
         !TIDEMILL_MUTANT("agent.stop_without_an_end")) {
         // What begins now has an end to be asked for again, which this plan does not name yet.
         settle_soon(revision.name);
@@ -267,7 +281,8 @@ void Agent::publish(Revision& revision) {
     link::RevisionEndpoints endpoints{.revision = revision.name, .endpoints = {}};
     for (const auto& [id, instance] : revision.instances) {
         if (instance->view.health == InstanceView::Health::good &&
-            instance->view.state != State::frozen) {
+            (instance->view.state != State::frozen ||
+             TIDEMILL_MUTANT("agent.frozen_are_endpoints"))) {
             endpoints.endpoints.push_back(
                 {instance->name, instance->note.address, wire_state(instance->view.state)});
         }
@@ -275,12 +290,11 @@ void Agent::publish(Revision& revision) {
     reports_.endpoints(endpoints);
 }
 
-void Agent::report(const Instance& instance, link::InstanceState state,
-                   const host::InstanceExit* exit) {
+link::InstanceReport Agent::describe(const Instance& instance) const {
     link::InstanceReport said;
     said.instance = instance.name;
     said.revision = instance.note.revision;
-    said.state = state;
+    said.state = wire_state(instance.view.state);
     said.pid = instance.pid;
     said.started = instance.started_wall;
     if (const auto found = revisions_.find(instance.note.revision); found != revisions_.end()) {
@@ -288,6 +302,13 @@ void Agent::report(const Instance& instance, link::InstanceState state,
     }
     said.reason = instance.reason.word;
     said.message = instance.reason.message;
+    return said;
+}
+
+void Agent::report(const Instance& instance, link::InstanceState state,
+                   const host::InstanceExit* exit) {
+    link::InstanceReport said = describe(instance);
+    said.state = state;
     if (exit != nullptr) {
         said.exit_code = exit->code;
         said.exit_signal = exit->signal;
@@ -307,15 +328,7 @@ std::optional<std::string> Agent::previous_of(const std::string& instance) const
 std::vector<link::InstanceReport> Agent::all_reports() const {
     std::vector<link::InstanceReport> all;
     for (const auto& [name, instance] : instances_) {
-        link::InstanceReport said;
-        said.instance = name;
-        said.revision = instance->note.revision;
-        said.state = wire_state(instance->view.state);
-        said.pid = instance->pid;
-        said.started = instance->started_wall;
-        said.reason = instance->reason.word;
-        said.message = instance->reason.message;
-        all.push_back(std::move(said));
+        all.push_back(describe(*instance));
     }
     return all;
 }
@@ -370,7 +383,9 @@ async::Task<void> Agent::send_signal(std::string name) {
         co_await async::sleep_for(host_.loop, std::chrono::milliseconds(20));
     }
     // The frozen hear nothing before they run again. Sent first, so that nothing else runs before.
-    move_freezer(name);
+    if (!TIDEMILL_MUTANT("agent.frozen_hear_no_sigterm")) {
+        move_freezer(name);
+    }
 }
 
 async::Task<void> Agent::send_kill(std::string name) {
@@ -466,6 +481,7 @@ async::Task<void> Agent::end_all(base::Duration grace) {
     ending_grace_ = grace;
     // Nobody is waited for: whoever ends everything has stopped the proxies or is about to.
     proxies_.clear();
+    proxies_back_by_ = {};
     std::vector<std::string> names;
     for (const auto& [name, revision] : revisions_) {
         names.push_back(name);

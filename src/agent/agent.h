@@ -49,6 +49,9 @@ struct Options {
     base::Duration lease = std::chrono::seconds(10);
     // A proxy repeats what waits; a wake that was not repeated is over.
     base::Duration wake_valid = std::chrono::seconds(1);
+    // A proxy whose connection was lost may be back by then, and the requests that it gave away
+    // before run on: until then nothing counts as drained.
+    base::Duration proxy_patience = std::chrono::seconds(1);
     // Ready for so long, an instance has proved itself: its end begins a new count of failures.
     base::Duration proven_after = std::chrono::seconds(10);
     // An app that does not listen by then is told so, and waited for all the same.
@@ -99,6 +102,7 @@ private:
     void settle(Revision& revision);
     void settle_soon(const std::string& revision);
     void publish(Revision& revision);
+    link::InstanceReport describe(const Instance& instance) const;
     void report(const Instance& instance, link::InstanceState state,
                 const host::InstanceExit* exit);
     void start_one(Revision& revision, std::string cause, base::Instant began);
@@ -108,6 +112,7 @@ private:
     void thaw(Instance& instance, base::Instant began);
     void thawed(Instance& instance);
     void move_freezer(const std::string& name);
+    void end_frozen(Instance& instance);
     void stop(Instance& instance);
     void kill(Instance& instance);
     void became_ready(Instance& instance);
@@ -119,6 +124,7 @@ private:
     void check_drained(Instance& instance);
     base::Result<host::LaunchPlan> plan(Instance& instance, const link::WantedRevision& wanted);
 
+    async::Task<void> await_proxies();
     async::Task<void> watch();
     async::Task<void> bring_up(std::string name);
     async::Task<void> await_ready(std::string name);
@@ -146,6 +152,8 @@ private:
     std::map<std::string, std::unique_ptr<Revision>> revisions_;
     std::map<std::string, std::unique_ptr<Instance>> instances_;
     std::set<std::uint64_t> proxies_;
+    base::Instant proxies_back_by_{};
+    bool is_proxy_awaited_ = false;     // await_proxies() is at work
     std::set<std::string> forgetting_;  // ended, reported, and not yet gone from the launcher
     bool has_control_ = false;          // and its whole table
     bool is_ending_ = false;            // end_all() was called

@@ -1,11 +1,17 @@
 // Idle and back: freezing, thawing, and which of the frozen go when memory is short.
 #include "agent/agent.h"
 #include "agent/records.h"
+#include "base/mutant.h"
 
 namespace tidemill::agent {
 namespace {
 
 using State = InstanceView::State;
+
+// Before the launcher is asked again.
+constexpr base::Duration pause = std::chrono::milliseconds(20);
+// The kernel has nothing to do for a thaw that could take longer than that.
+constexpr std::uint32_t refusals_max = 5;
 
 }  // namespace
 
@@ -44,6 +50,7 @@ void Agent::move_freezer(const std::string& name) {
 
 // Brings the launcher to what the state says, however often that changes meanwhile.
 async::Task<void> Agent::follow_freezer(std::string name) {
+    std::uint32_t refusals = 0;
     for (;;) {
         Instance* instance = find(name);
         if (instance == nullptr) {
@@ -67,32 +74,67 @@ async::Task<void> Agent::follow_freezer(std::string name) {
             instance->is_frozen = wish;
             if (wish && instance->view.state == State::frozen) {
                 report(*instance, link::InstanceState::frozen, nullptr);
-                co_await weigh(name);
+                (void)tasks_.spawn(weigh(name));
             }
         } else if (moved.error().code == base::Code::not_found) {
             co_return;  // its end is on the way here
         } else if (wish) {
-            // What cannot be frozen is ended, as it would have been without a freezer.
-            stop(*instance);
+            // A launcher that did not answer may have done it: thawed in any case, before SIGTERM
+            // or because it is needed again meanwhile.
+            instance->is_frozen = !TIDEMILL_MUTANT("agent.unheard_freeze_is_none");
+            if (instance->view.state == State::frozen) {
+                // What cannot be frozen is ended, as it would have been without a freezer.
+                instance->is_freezer_moving = false;
+                end_frozen(*instance);
+                co_return;
+            }
+        } else if (moved.error().code != base::Code::unavailable && ++refusals >= refusals_max &&
+                   instance->view.state == State::starting) {
+            // Somebody waits for it: another one will serve.
+            instance->is_freezer_moving = false;
+            instance->reason = {"ThawFailed",
+                                "could not be thawed and was replaced: " + moved.error().message};
+            instance->view.health = InstanceView::Health::bad;
+            Revision& revision = revision_of(instance->note.revision);
+            publish(revision);
+            settle(revision);
+            co_return;
+        } else if (TIDEMILL_MUTANT("agent.failed_thaw_stays_frozen")) {
+            co_return;
         } else {
-            // The launcher is away, or the kernel refused: a frozen instance serves nobody.
-            co_await async::sleep_for(host_.loop, std::chrono::milliseconds(20));
+            co_await async::sleep_for(host_.loop, pause);
         }
     }
 }
 
+void Agent::end_frozen(Instance& instance) {
+    stop(instance);
+    publish(revision_of(instance.note.revision));
+    // Its grace has an end to be asked for.
+    settle_soon(instance.note.revision);
+}
+
 async::Task<void> Agent::weigh(std::string name) {
-    const auto seen = co_await launcher_.inspect(name);
-    const Instance* const instance = find(name);
-    if (!seen || instance == nullptr || instance->view.state != State::frozen) {
-        co_return;
+    for (;;) {
+        const auto seen = co_await launcher_.inspect(name);
+        const Instance* const instance = find(name);
+        if (instance == nullptr || instance->view.state != State::frozen) {
+            co_return;
+        }
+        if (seen) {
+            eviction_.add(name, {.bytes = seen->memory_bytes,
+                                 .uses = instance->uses,
+                                 .start_took = instance->start_took});
+            break;
+        }
+        if (seen.error().code != base::Code::unavailable ||
+            TIDEMILL_MUTANT("agent.unweighed_weigh_nothing")) {
+            co_return;
+        }
+        co_await async::sleep_for(host_.loop, pause);
     }
-    eviction_.add(
-        name,
-        {.bytes = seen->memory_bytes, .uses = instance->uses, .start_took = instance->start_took});
     for (const auto& surplus : eviction_.take_surplus()) {
-        stop(*find(surplus));
-        settle_soon(find(surplus)->note.revision);
+        end_frozen(*find(surplus));
     }
 }
 

@@ -142,10 +142,12 @@ void Agent::adopt(const host::KnownInstance& known) {
                      .state = State::starting,
                      .started = now,
                      .lease_until = now + options_.lease};
-    if (known.is_frozen) {
+    const bool is_frozen = known.is_frozen && !TIDEMILL_MUTANT("agent.adopted_frozen_are_awake");
+    if (is_frozen) {
         instance.view.state = State::frozen;
         instance.view.frozen_since = now;
-        instance.is_frozen = instance.was_ready = true;
+        // Nobody misses one that ends before it is thawed.
+        instance.is_frozen = instance.was_ready = instance.is_stop_asked = true;
     }
     if (note->port != 0 && !TIDEMILL_MUTANT("agent.adopted_port_is_free")) {
         ports_.hold(note->port);
@@ -165,7 +167,7 @@ void Agent::adopt(const host::KnownInstance& known) {
         return;
     }
     publish(revision);
-    (void)tasks_.spawn(known.is_frozen ? weigh(known.instance) : await_ready(known.instance));
+    (void)tasks_.spawn(is_frozen ? weigh(known.instance) : await_ready(known.instance));
 }
 
 async::Task<void> Agent::watch() {
@@ -177,7 +179,10 @@ async::Task<void> Agent::watch() {
                 break;
             case host::LauncherEvent::Kind::stopped:
                 // It answers nobody. What stopped it is not ours to guess; a new one will serve.
-                if (Instance* instance = find(event.instance)) {
+                // One that is to end has its grace all the same.
+                if (Instance* instance = find(event.instance);
+                    instance != nullptr && instance->view.state != State::stopping &&
+                    !TIDEMILL_MUTANT("agent.stopped_are_kept")) {
                     instance->view.health = InstanceView::Health::bad;
                     instance->reason = {"Stopped",
                                         "its process was stopped by a signal (SIGSTOP or SIGTSTP) "
@@ -384,6 +389,9 @@ async::Task<bool> Agent::answers_itself(std::string name) {
         holder->who == host::PortHolder::Who::unknown) {
         co_return true;
     }
+    if (TIDEMILL_MUTANT("agent.whoever_answers_is_it")) {
+        co_return true;
+    }
     if (holder->who == host::PortHolder::Who::other) {
         instance->reason = explain_port_taken(port, *holder);
         instance->view.health = InstanceView::Health::bad;
@@ -441,7 +449,8 @@ void Agent::became_ready(Instance& instance) {
             waiting.count -= std::min(waiting.count, taken);
         }
     }
-    if (instance.is_woken || instance.cause == "thaw") {
+    const bool thawed = instance.cause == "thaw" && !instance.stages.empty();
+    if (instance.is_woken || thawed) {
         instance.is_woken = false;
         instance.view.lease_until = now + options_.lease;
     }
@@ -453,7 +462,6 @@ void Agent::became_ready(Instance& instance) {
         instance.stages.push_back({"listen", at, now - instance.began - at});
         instance.start_took = now - instance.began;
     }
-    const bool thawed = instance.cause == "thaw" && !instance.stages.empty();
     if ((first && instance.cause != "adopt" && !instance.stages.empty()) || thawed) {
         reports_.cold_start({.instance = instance.name,
                              .revision = revision.name,
@@ -463,6 +471,7 @@ void Agent::became_ready(Instance& instance) {
         instance.stages.clear();
     }
     if (thawed) {
+        ++instance.probing;
         instance.is_watched = false;
     }
     watch_health(instance);
@@ -472,7 +481,8 @@ void Agent::became_ready(Instance& instance) {
 // From its first readiness; an adopted one may be ready before anybody says what to ask it.
 void Agent::watch_health(Instance& instance) {
     const Revision& revision = revision_of(instance.note.revision);
-    if (instance.is_watched || !revision.wanted || instance.view.state == State::frozen) {
+    if (instance.is_watched || !revision.wanted || instance.view.state == State::frozen ||
+        instance.is_frozen) {
         return;
     }
     const auto& spec = revision.wanted->spec;
@@ -559,9 +569,11 @@ async::Task<void> Agent::probe_readiness(std::string name, link::ProbeSpec probe
         if (instance == nullptr || instance->probing != round) {
             co_return;
         }
-        if (instance->view.state == State::ready && failures >= probe.failure_threshold) {
-            // Out of rotation, not ended: that is what liveness is for.
+        if (instance->view.state == State::ready && failures >= probe.failure_threshold &&
+            !TIDEMILL_MUTANT("agent.unready_stay_ready")) {
+            // Out of rotation, not ended: that is what liveness is for. Nor worth keeping frozen.
             instance->view.state = State::starting;
+            instance->view.idle = InstanceView::Idle::end;
             instance->reason = {"ProbeFailed",
                                 "its readiness probe failed, the last: " + ready.error().message};
             publish(revision_of(instance->note.revision));

@@ -53,7 +53,8 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
                 break;
             case State::draining: {
                 const base::Instant limit = instance.draining_since + options.drain_max;
-                if (instance.requests == InstanceView::Requests::none &&
+                if ((instance.requests == InstanceView::Requests::none ||
+                     TIDEMILL_MUTANT("agent.freezes_the_busy")) &&
                     instance.idle == InstanceView::Idle::freeze &&
                     wanted.keep_frozen > base::Duration{}) {
                     plan.freeze.push_back(instance.instance);
@@ -72,7 +73,9 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
                     plan.stop.push_back(instance.instance);
                 } else {
                     frozen.push_back(&instance);
-                    ask_again(limit);
+                    if (!TIDEMILL_MUTANT("agent.frozen_for_ever")) {
+                        ask_again(limit);
+                    }
                 }
                 break;
             }
@@ -98,7 +101,9 @@ Plan plan_instances(const Wanted& wanted, std::span<const InstanceView> running,
     // Thawing is no start: it waits for no back-off. The one frozen last has most of its memory
     // left.
     std::ranges::sort(frozen, std::greater{}, &InstanceView::frozen_since);
-    frozen.resize(std::min<std::size_t>(frozen.size(), missing));
+    frozen.resize(TIDEMILL_MUTANT("agent.starts_beside_the_frozen")
+                      ? 0
+                      : std::min<std::size_t>(frozen.size(), missing));
     for (const InstanceView* instance : frozen) {
         plan.thaw.push_back(instance->instance);
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace tidemill::agent {
 
 void Eviction::add(const std::string& instance, const Frozen& what) {
@@ -19,14 +21,17 @@ void Eviction::add(const std::string& instance, const Frozen& what) {
 
 void Eviction::forget(const std::string& instance) {
     if (const auto found = frozen_.find(instance); found != frozen_.end()) {
-        bytes_ -= found->second.bytes;
+        if (!TIDEMILL_MUTANT("agent.thawed_weigh_on")) {
+            bytes_ -= found->second.bytes;
+        }
         frozen_.erase(found);
     }
 }
 
 std::vector<std::string> Eviction::take_surplus() {
     std::vector<std::string> gone;
-    while (bytes_ > bytes_max_) {
+    while (bytes_ > bytes_max_ && !frozen_.empty() &&
+           !TIDEMILL_MUTANT("agent.frozen_need_no_memory")) {
         const auto least = std::ranges::min_element(
             frozen_, {}, [](const auto& entry) { return entry.second.worth; });
         age_ = least->second.worth;

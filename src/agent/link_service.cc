@@ -1,5 +1,8 @@
 #include "agent/link_service.h"
 
+#include <set>
+
+#include "base/mutant.h"
 #include "base/time.h"
 #include "link/codec.h"
 
@@ -31,10 +34,46 @@ void LinkService::endpoints(const link::RevisionEndpoints& endpoints) {
 }
 
 void LinkService::report(const link::InstanceReport& report) {
+    keep_end(report);
     for (auto& [connection, peer] : controls_) {
         // A control that does not read loses reports before it grows without bound; its next
         // connection begins with all of them.
         (void)connection->push(report);
+    }
+}
+
+void LinkService::keep_end(const link::InstanceReport& report) {
+    if (report.state == link::InstanceState::ready) {
+        ends_.erase(report.revision);
+        return;
+    }
+    // An end that was asked for explains nothing: that it is gone is seen in the table.
+    if (report.state != link::InstanceState::ended || report.reason.empty() ||
+        TIDEMILL_MUTANT("agent.ends_are_said_once") ||
+        (!ends_.contains(report.revision) && ends_.size() >= limits_.revisions_with_ends_max)) {
+        return;
+    }
+    auto& kept = ends_[report.revision];
+    kept.push_back(report);
+    if (kept.size() > limits_.ends_per_revision_max) {
+        kept.pop_front();
+    }
+}
+
+void LinkService::forget_ends(const link::TableReceiver::Change& change) {
+    std::set<std::string> wanted;
+    for (const auto& message : change.puts) {
+        if (const auto* put = std::get_if<link::WantedRevision>(&message)) {
+            wanted.insert(put->revision);
+        }
+    }
+    if (change.mode == link::Begin::Mode::replace) {
+        std::erase_if(ends_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+    }
+    for (const auto& message : change.deletes) {
+        if (const auto* gone = std::get_if<link::DeleteWanted>(&message)) {
+            ends_.erase(gone->revision);
+        }
     }
 }
 
@@ -48,6 +87,11 @@ void LinkService::Control::connected(link::Connection& connection, const link::H
     service_.controls_[&connection] = std::make_unique<ControlPeer>(
         ControlPeer{link::TableReceiver(service_.limits_.table_changes_max), {}});
     connection.follow(service_.table_);
+    for (const auto& [revision, ends] : service_.ends_) {
+        for (const auto& end : ends) {
+            (void)connection.push(end);
+        }
+    }
     for (const auto& report : service_.agent_->all_reports()) {
         (void)connection.push(report);
     }
@@ -58,6 +102,7 @@ base::Status LinkService::Control::received(link::Connection& connection, link::
     if (link::TableReceiver::is_table_message(message)) {
         TRY(const auto change, peer.wanted.take(std::move(message)));
         if (change) {
+            service_.forget_ends(*change);
             service_.agent_->wanted(*change);
         }
         return base::ok;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 
@@ -11,13 +12,18 @@
 
 namespace tidemill::agent {
 
-// What the agent says goes into a table that every peer mirrors, and to every control there is.
+// What the agent says goes into a table that every peer mirrors, and to every control there is. One
+// that connects is told first how those ended that nobody has replaced, perhaps again, then what
+// lives.
 // What peers say goes to the agent. Whoever owns it feeds the two sessions with connections.
 class LinkService final : public Reports {
 public:
     struct Limits {
         std::size_t table_changes_max = 100'000;
         std::size_t log_readers_max = 64;
+        // Ends kept for a control that was away: of each revision, and of all.
+        std::size_t ends_per_revision_max = 3;
+        std::size_t revisions_with_ends_max = 1'000;
     };
     LinkService(host::Host& host, Limits limits);
     ~LinkService() override;
@@ -59,6 +65,8 @@ private:
         std::map<std::uint64_t, std::unique_ptr<async::Scope>> readers;  // by request
     };
 
+    void keep_end(const link::InstanceReport& report);
+    void forget_ends(const link::TableReceiver::Change& change);
     base::Status read_log(link::Connection& connection, ControlPeer& peer,
                           const link::LogRequest& request);
     async::Task<void> send_log(link::Connection& connection, link::LogRequest request);
@@ -73,6 +81,9 @@ private:
     std::map<link::Connection*, std::unique_ptr<ControlPeer>> controls_;
     std::map<link::Connection*, std::uint64_t> proxy_ids_;
     std::uint64_t last_id_ = 0;
+    // Ends that nobody asked for, by revision, oldest first, until one of it is ready: why it does
+    // not serve, which its living instances cannot tell.
+    std::map<std::string, std::deque<link::InstanceReport>> ends_;
 };
 
 }  // namespace tidemill::agent

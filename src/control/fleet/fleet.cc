@@ -69,6 +69,9 @@ void Fleet::take(const model::Object& revision, const model::PlatformConfig& pla
             entry.is_haunted = !entry.past && !entry.endpoints.empty() &&
                                !TIDEMILL_MUTANT("control.ghosts_answer");
         }
+        if (const auto early = early_failures_.extract(name)) {
+            report(early.mapped());
+        }
     }
     const auto spec = model::read_revision_spec(revision);
     const auto concurrency = spec ? spec->container_concurrency.value_or(0) : 0;
@@ -202,10 +205,22 @@ bool Fleet::no_endpoints(const std::string& revision) {
 void Fleet::report(const link::InstanceReport& report) {
     const auto found = entries_.find(report.revision);
     if (found == entries_.end()) {
+        // Later it is of one that is gone, whatever comes by that name.
+        if (!told_whole_ && !report.reason.empty() &&
+            (early_failures_.contains(report.revision) ||
+             early_failures_.size() < limits_.early_failures_max)) {
+            early_failures_[report.revision] = report;
+        }
         return;
     }
     auto& entry = found->second;
-    if (entry.reports.size() < limits_.instances_max || entry.reports.contains(report.instance)) {
+    // An agent tells of an end again when it has called again: by then the table does not know it.
+    if (report.state == link::InstanceState::ended &&
+        std::ranges::find(entry.endpoints, report.instance, &link::Endpoint::instance) ==
+            entry.endpoints.end()) {
+        entry.reports.erase(report.instance);
+    } else if (entry.reports.size() < limits_.instances_max ||
+               entry.reports.contains(report.instance)) {
         entry.reports[report.instance] = report;
     }
     if (!report.reason.empty() && ready_of(entry) == 0) {
@@ -349,6 +364,7 @@ std::optional<Fleet::Untold> Fleet::take_untold(base::Instant now) {
             untold_.insert(name);
         }
         told_whole_ = true;
+        early_failures_.clear();
     }
     Untold told;
     std::set<std::string> held;

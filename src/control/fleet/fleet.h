@@ -23,6 +23,8 @@ struct FleetLimits {
     std::size_t decisions_max = 16;     // kept per revision, latest
     std::size_t cold_starts_max = 16;   // kept per revision, latest
     std::size_t instances_max = 1'000;  // reports kept per revision
+    // Revisions that agents tell of before they are taken, when control has just started.
+    std::size_t early_failures_max = 10'000;
     // How long instances of a revision whose image is still looked up hold back the first table
     // after a restart: to leave them out would stop them.
     base::Duration image_patience = std::chrono::seconds(30);
@@ -136,6 +138,8 @@ private:
     bool told_whole_ = false;
     // Endpoints of revisions that are not taken yet: after a restart agents may speak first.
     std::map<std::string, std::vector<link::Endpoint>> early_;
+    // The same of what is wrong with an instance, or how it ended: the last of each revision.
+    std::map<std::string, link::InstanceReport> early_failures_;
     std::size_t agents_ = 0;
     std::optional<base::Instant> agent_heard_;
     std::size_t proxies_ = 0;

@@ -202,6 +202,40 @@ TEST_F(FleetTest, a_failure_stays_known_until_an_instance_is_ready) {
     EXPECT_EQ(fleet.instances(name).size(), 0);
 }
 
+TEST_F(FleetTest, an_end_that_is_told_again_is_the_same_end) {
+    take(1);
+    image();
+    agent();
+    decide();
+    runs({InstanceState::starting});
+    link::InstanceReport report;
+    report.revision = name;
+    report.instance = fmt::format("{}-gone", name);
+    report.state = InstanceState::ended;
+    report.reason = "ExitCode3";
+    for (int i = 0; i < 2; ++i) {
+        fleet.report(report);
+        ASSERT_TRUE(fleet.facts(name).failure);
+        EXPECT_EQ(fleet.instances(name).size(), 1) << "no replica, only how the last one ended";
+    }
+    runs({InstanceState::ready});
+    fleet.report(report);
+    EXPECT_FALSE(fleet.facts(name).failure) << "it serves: how one ended before is old news";
+    EXPECT_EQ(fleet.instances(name).size(), 0);
+}
+
+TEST_F(FleetTest, an_end_that_is_told_before_its_revision_is_taken_is_not_lost) {
+    link::InstanceReport report;
+    report.revision = name;
+    report.instance = fmt::format("{}-gone", name);
+    report.state = InstanceState::ended;
+    report.reason = "ExitCode3";
+    fleet.report(report);
+    take(1);
+    ASSERT_TRUE(fleet.facts(name).failure);
+    EXPECT_EQ(fleet.facts(name).failure->reason, "ExitCode3");
+}
+
 TEST_F(FleetTest, load_at_zero_is_looked_at_at_once_and_starts_an_instance) {
     take(0);
     image();
