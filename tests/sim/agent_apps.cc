@@ -1,5 +1,6 @@
 #include "agent_apps.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "agent/note.h"
@@ -72,6 +73,10 @@ void Apps::started(const host::LaunchPlan& plan) {
         app.listener = *std::move(listener);
     } else {
         app.address = host::IpAddress::loopback(port);
+        if (!is_calm_ && squatters_one_in_ > 0 && dice_.one_in(squatters_one_in_)) {
+            met_a_squatter_.insert(plan.instance);
+            squat(port);
+        }
     }
     const auto habit = app.program->habit;
     if (habit != Habit::silent) {
@@ -102,6 +107,7 @@ void Apps::ended(const host::LaunchPlan& plan) {
 
 async::Task<void> Apps::misbehave(App& app, base::Duration after) {
     co_await async::sleep_for(machine_.loop, after);
+    co_await rest(app);
     if (is_calm_ && app.program->habit != Habit::exits) {
         co_return;
     }
@@ -114,6 +120,7 @@ async::Task<void> Apps::misbehave(App& app, base::Duration after) {
 
 async::Task<void> Apps::serve(App& app, base::Duration boot) {
     co_await async::sleep_for(machine_.loop, boot);
+    co_await rest(app);
     if (app.listener == nullptr) {
         auto listener = host_.network.listen(app.address, {});
         if (!listener) {
@@ -136,7 +143,8 @@ async::Task<void> Apps::serve(App& app, base::Duration boot) {
     }
 }
 
-async::Task<void> Apps::answer(App& app, host::Stream& stream) {
+// False: the other side is gone.
+async::Task<bool> Apps::read_head(host::Stream& stream) {
     std::string head;
     while (head.find("\r\n\r\n") == std::string::npos) {
         char bytes[512];
@@ -146,26 +154,116 @@ async::Task<void> Apps::answer(App& app, host::Stream& stream) {
         } else if (got.kind == host::IoResult::Kind::blocked) {
             co_await stream.readable();
         } else {
-            co_return;
+            co_return false;
         }
     }
-    while (app.is_hung || app.busy_until > machine_.loop.now()) {
-        co_await async::sleep_for(
-            machine_.loop, app.is_hung ? base::Duration(1s) : app.busy_until - machine_.loop.now());
-    }
-    std::string_view left = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    // Before the bytes go: whoever reads them may rely on it.
-    app.has_answered = true;
-    while (!left.empty()) {
-        const auto put = stream.try_write(left);
+    co_return true;
+}
+
+async::Task<void> Apps::write_all(host::Stream& stream, std::string_view text) {
+    while (!text.empty()) {
+        const auto put = stream.try_write(text);
         if (put.ok()) {
-            left.remove_prefix(put.bytes);
+            text.remove_prefix(put.bytes);
         } else if (put.kind == host::IoResult::Kind::blocked) {
             co_await stream.writable();
         } else {
             co_return;
         }
     }
+}
+
+// While it is frozen or stopped.
+async::Task<void> Apps::rest(const App& app) {
+    while (instances_.rests(app.instance)) {
+        co_await async::sleep_for(machine_.loop, 5ms);
+    }
+}
+
+async::Task<void> Apps::answer(App& app, host::Stream& stream) {
+    if (!co_await read_head(stream)) {
+        co_return;
+    }
+    co_await rest(app);
+    while (app.is_hung || app.busy_until > machine_.loop.now()) {
+        co_await async::sleep_for(
+            machine_.loop, app.is_hung ? base::Duration(1s) : app.busy_until - machine_.loop.now());
+        co_await rest(app);
+    }
+    if (machine_.loop.now() < app.unready_until) {
+        co_await write_all(stream, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+        co_return;
+    }
+    // Before the bytes go: whoever reads them may rely on it.
+    app.has_answered = true;
+    co_await write_all(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
+void Apps::squat(std::uint16_t port) {
+    auto listener = host_.network.listen(host::IpAddress::loopback(port), {});
+    if (!listener) {
+        return;
+    }
+    auto made = std::make_unique<Squatter>(*this, port);
+    made->listener = *std::move(listener);
+    made->arm(machine_.loop, machine_.loop.now() + dice_.between(100ms, 3s));
+    (void)made->scope.spawn(answer_in_place(*made->listener));
+    squatters_[port] = std::move(made);
+}
+
+async::Task<void> Apps::answer_in_place(host::Listener& listener) {
+    for (;;) {
+        auto stream = co_await listener.accept();
+        if (!stream) {
+            co_return;
+        }
+        if (co_await read_head(**stream)) {
+            co_await write_all(**stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    }
+}
+
+host::PortHolder Apps::holder_of(const std::string& instance, std::uint16_t port) const {
+    host::PortHolder holder;
+    const auto found = apps_.find(instance);
+    if (squatters_.contains(port)) {
+        holder.who = host::PortHolder::Who::other;
+        holder.pid = 7;
+        holder.name = "squatter";
+    } else if (found != apps_.end() && found->second->listener != nullptr) {
+        holder.who = host::PortHolder::Who::instance;
+    } else {
+        holder.who = host::PortHolder::Who::nobody;
+    }
+    return holder;
+}
+
+void Apps::be_unready(const std::string& instance, base::Duration span) {
+    if (const auto found = apps_.find(instance); found != apps_.end()) {
+        App& app = *found->second;
+        const auto now = machine_.loop.now();
+        if (now >= app.unready_until) {
+            app.unready_since = now;
+        }
+        app.unready_until = std::max(app.unready_until, now + span);
+    }
+}
+
+base::Duration Apps::unready_for(const std::string& instance) const {
+    const auto found = apps_.find(instance);
+    const auto now = machine_.loop.now();
+    return found == apps_.end() || now >= found->second->unready_until
+               ? base::Duration(0)
+               : now - found->second->unready_since;
+}
+
+base::Duration Apps::well_for(const std::string& instance) const {
+    const auto found = apps_.find(instance);
+    const auto now = machine_.loop.now();
+    if (found == apps_.end() || found->second->listener == nullptr || found->second->is_hung) {
+        return base::Duration(0);
+    }
+    return now - std::min(now, std::max(found->second->unready_until, found->second->busy_until));
 }
 
 void Apps::occupy(const std::string& instance, base::Duration span) {

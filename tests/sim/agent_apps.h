@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "async/scope.h"
@@ -49,6 +50,18 @@ public:
 
     // It serves a request for so long; one that does one thing at a time answers nobody else.
     void occupy(const std::string& instance, base::Duration span);
+    // For so long it answers with 503.
+    void be_unready(const std::string& instance, base::Duration span);
+    // How long it has answered so without a pause, or well; 0: now and then otherwise.
+    base::Duration unready_for(const std::string& instance) const;
+    base::Duration well_for(const std::string& instance) const;
+    // One in so many instances that start on a port finds another process there, which stays for a
+    // while and answers everybody. 0: none.
+    void set_squatters(std::uint64_t one_in) { squatters_one_in_ = one_in; }
+    host::PortHolder holder_of(const std::string& instance, std::uint16_t port) const;
+    bool met_a_squatter(const std::string& instance) const {
+        return met_a_squatter_.contains(instance);
+    }
     // It will not answer again.
     void hang(const std::string& instance);
     // Whether a question of its readiness probe was, or would have been, answered with yes.
@@ -66,14 +79,32 @@ private:
         host::Address address;
         std::unique_ptr<host::Listener> listener;
         base::Instant busy_until;
+        base::Instant unready_since;
+        base::Instant unready_until;
         bool has_answered = false;
         bool is_hung = false;
         async::Scope scope;
     };
 
+    // A process that nobody here started.
+    struct Squatter final : async::Timer {
+        Squatter(Apps& those, std::uint16_t number)
+            : apps(those), port(number), scope(those.machine_.loop, 1) {}
+        void fire() override { apps.squatters_.erase(port); }
+        Apps& apps;
+        std::uint16_t port;
+        std::unique_ptr<host::Listener> listener;
+        async::Scope scope;
+    };
+
+    void squat(std::uint16_t port);
+    async::Task<void> answer_in_place(host::Listener& listener);
+    async::Task<void> rest(const App& app);
     void write_log(const host::LaunchPlan& plan);
     async::Task<void> serve(App& app, base::Duration boot);
     async::Task<void> answer(App& app, host::Stream& stream);
+    async::Task<bool> read_head(host::Stream& stream);
+    async::Task<void> write_all(host::Stream& stream, std::string_view text);
     async::Task<void> misbehave(App& app, base::Duration after);
     host::InstanceExit draw_exit();
 
@@ -85,6 +116,9 @@ private:
     std::map<std::string, std::unique_ptr<App>> apps_;
     std::map<std::string, bool> answered_;  // of all that ever ran
     std::map<std::string, std::string> logged_;
+    std::map<std::uint16_t, std::unique_ptr<Squatter>> squatters_;
+    std::set<std::string> met_a_squatter_;
+    std::uint64_t squatters_one_in_ = 0;
     bool is_calm_ = false;
 };
 

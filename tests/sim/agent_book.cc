@@ -14,8 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// "An instance that dies is replaced within a second", and so is whatever else is missing.
-constexpr base::Duration replaced_within = 1s;
+// What cannot be thawed is given up after so many refusals.
+constexpr std::uint32_t thaws_refused_max = 5;
 
 // A deadline that the next question could not meet is over (probe.h).
 constexpr base::Duration probe_pause = 50ms;
@@ -94,9 +94,12 @@ void AgentBook::agent_died() {
         self.start_after = {};
         self.short_since.reset();
         self.last_crash.reset();
+        self.failure.reset();
         self.offered.clear();
     }
     connections_.clear();
+    gone_.clear();
+    over_budget_since_.reset();
     has_control_ = is_alive_ = serves_ = false;
 }
 
@@ -153,6 +156,22 @@ void AgentBook::forget_failures(const std::string& name, Revision& self) {
         self.failures = 0;
         self.start_after = {};
     }
+    if (has_control_ && !self.told.wanted) {
+        self.failure.reset();
+    }
+}
+
+void AgentBook::control_here() {
+    note("agent hears control", "");
+    control_since_ = loop_.now();
+}
+
+void AgentBook::heard_stopped(const std::string& name) {
+    note("agent hears that a signal stopped", name);
+    Instance& self = instance(name);
+    self.is_stop_heard = true;
+    self.stop_heard_at = loop_.now();
+    ++probes["stopped"];
 }
 
 void AgentBook::control_gone() {
@@ -170,6 +189,7 @@ void AgentBook::proxy_here(std::uint64_t connection, std::string name) {
 
 void AgentBook::proxy_gone(std::uint64_t connection) {
     note("agent hears that a proxy is gone", connections_[connection]);
+    gone_[connections_[connection]] = loop_.now();
     connections_.erase(connection);
     for (auto& [name, self] : revisions_) {
         change(self);
@@ -250,8 +270,15 @@ void AgentBook::launches(const host::LaunchPlan& plan) {
     std::uint32_t starting = 1;
     std::uint32_t alive = 1;
     for (const auto& [name, each] : instances_) {
-        if (each.revision == note->revision && (each.runs || each.is_launching) &&
-            !each.is_going()) {
+        if (each.revision != note->revision) {
+            continue;
+        }
+        // What was decided a moment ago may be on its way.
+        if (each.runs && each.is_known && each.is_frozen && !each.is_stopping &&
+            !each.is_freeze_failed && loop_.now() - each.frozen_since > 200ms) {
+            fail_(fmt::format("{} is started, although {} is frozen", plan.instance, name));
+        }
+        if ((each.runs || each.is_launching) && !each.is_going()) {
             starting += each.is_ready ? 0 : 1;
             ++alive;
         }
@@ -298,7 +325,9 @@ void AgentBook::scanned(const std::vector<host::KnownInstance>& known) {
         self.is_blind = !revision(note->revision).told.wanted;
         self.known_since = loop_.now();
         self.lease_until = loop_.now() + options_.lease;
-        ++probes["adopt"];
+        self.is_frozen = each.is_frozen;
+        self.frozen_since = loop_.now();
+        ++probes[each.is_frozen ? "adopt the frozen" : "adopt"];
     }
 }
 
@@ -340,24 +369,102 @@ void AgentBook::said_draining(const std::string& name, Instance& self) {
     }
 }
 
+void AgentBook::check_requests(const std::string& name, std::string_view what) const {
+    for (const auto& each : proxies_) {
+        const auto gone = gone_.find(each->name());
+        const bool is_there =
+            std::ranges::any_of(connections_,
+                                [&](const auto& known) { return known.second == each->name(); }) ||
+            (gone != gone_.end() && loop_.now() < gone->second + options_.proxy_patience);
+        if (is_there && each->in_flight(name) > 0) {
+            fail_(fmt::format("{} {} while {} requests of {} run on it", name, what,
+                              each->in_flight(name), each->name()));
+        }
+    }
+}
+
 void AgentBook::terminates(const std::string& name) {
     note("agent sends SIGTERM to", name);
     Instance& self = instance(name);
-    if (!self.is_draining) {
+    if (!self.is_draining && !self.was_frozen) {
         fail_(fmt::format("{} is sent SIGTERM, and was never drained", name));
     }
-    if (is_ending_ || loop_.now() >= self.draining_since + options_.decider.drain_max) {
+    if (is_ending_ ||
+        (!self.was_frozen && loop_.now() >= self.draining_since + options_.decider.drain_max)) {
         ++probes[is_ending_ ? "end all" : "drain bound"];
         return;
     }
-    for (const auto& [connection, proxy] : connections_) {
-        for (const auto& each : proxies_) {
-            if (each->name() == proxy && each->in_flight(name) > 0) {
-                fail_(fmt::format("{} is sent SIGTERM while {} requests of {} run on it", name,
-                                  each->in_flight(name), proxy));
-            }
+    // One that is sent again was decided on before.
+    if (!std::exchange(self.is_term_asked, true)) {
+        check_requests(name, "is sent SIGTERM");
+    }
+}
+
+// Freezing -------------------------------------------------------------------------------------
+
+void AgentBook::freezes(const std::string& name) {
+    note("agent freezes", name);
+    Instance& self = instance(name);
+    if (!self.is_draining) {
+        fail_(fmt::format("{} is frozen, and was never drained", name));
+    }
+    if (self.is_unready) {
+        fail_(fmt::format("{} is kept frozen, although its readiness probe fails", name));
+    }
+    const auto is_kept = [](const Told& told) {
+        return told.wanted && told.wanted->spec.keep_frozen > base::Duration{};
+    };
+    if (is_ending_ || !at_this_instant(revision(self.revision), is_kept)) {
+        fail_(fmt::format("{} is frozen, and nobody wants that it is kept", name));
+    }
+    check_requests(name, "is frozen");
+    self.is_draining = false;
+    self.is_frozen = true;
+    self.frozen_since = loop_.now();
+    ++probes["freeze"];
+}
+
+void AgentBook::thaws(const std::string& name) {
+    note("agent thaws", name);
+    Instance& self = instance(name);
+    if (self.is_stopping) {
+        ++probes["thaw to end"];
+    } else if (!self.is_thawing) {
+        self.is_frozen = self.is_draining = self.is_adopted = false;
+        self.is_thawing = true;
+        self.thaw_since = loop_.now();
+        ++probes["thaw"];
+    }
+}
+
+void AgentBook::moved_freezer(const std::string& name, const base::Status& answer) {
+    Instance& self = instance(name);
+    if (answer) {
+        return;
+    }
+    note("the freezer does not move:", answer.error().message);
+    if (self.is_frozen) {
+        self.is_freeze_failed = true;
+        ++probes["freeze failed"];
+    } else if (answer.error().code != base::Code::unavailable) {
+        ++self.thaws_refused;
+        ++probes["thaw refused"];
+    }
+}
+
+bool AgentBook::is_over_budget() const {
+    std::uint64_t sum = 0;
+    for (const auto& [name, each] : instances_) {
+        if (each.runs && each.is_frozen && !each.is_stopping) {
+            sum += machine_.memory_bytes(name);
         }
     }
+    return sum > options_.frozen_bytes_max;
+}
+
+bool AgentBook::may_end_frozen(const Told& told, const Instance& self) const {
+    const auto kept = told.wanted ? told.wanted->spec.keep_frozen : base::Duration{};
+    return told.has_control && loop_.now() >= self.frozen_since + kept;
 }
 
 void AgentBook::kills(const std::string& name) {
@@ -376,10 +483,13 @@ void AgentBook::kills(const std::string& name) {
         ++probes["grace over"];
         return;
     }
-    if (self.runs && !apps_.is_hung(name) &&
-        (apps_.has_answered(name) ||
-         loop_.now() + probe_pause <
-             self.known_since + apps_.programs().at(self.revision).wanted.spec.startup_deadline)) {
+    const auto& spec = apps_.programs().at(self.revision).wanted.spec;
+    const bool is_blameless = !apps_.is_hung(name) && !self.is_stop_heard &&
+                              !machine_.rests(name) && !apps_.met_a_squatter(name) &&
+                              self.thaws_refused < thaws_refused_max;
+    if (self.runs && is_blameless &&
+        (apps_.has_answered(name) || loop_.now() + std::max(probe_pause, spec.readiness.period) <
+                                         self.known_since + spec.startup_deadline)) {
         fail_(fmt::format("{} is killed, and nothing is wrong with it", name));
     }
     ++probes["kill the sick"];
@@ -408,11 +518,20 @@ void AgentBook::said_endpoints(const link::RevisionEndpoints& said) {
         if (self.is_end_said) {
             fail_(fmt::format("{} has ended and is still an endpoint", endpoint.instance));
         }
+        // One that is about to be thawed, or to end, may be shown as what it is to be.
+        if (self.is_frozen && !self.is_stopping && !self.is_draining &&
+            endpoint.state != link::InstanceState::starting) {
+            fail_(fmt::format("{} is frozen and is an endpoint", endpoint.instance));
+        }
         if (endpoint.state != link::InstanceState::ready) {
             continue;
         }
         if (self.is_going()) {
             fail_(fmt::format("{} is going and is offered as ready", endpoint.instance));
+        }
+        if (self.is_stop_heard || machine_.is_frozen(endpoint.instance)) {
+            fail_(fmt::format("{} {} and is offered as ready", endpoint.instance,
+                              self.is_stop_heard ? "was stopped by a signal" : "is frozen"));
         }
         const bool is_known_by_probe =
             !self.is_blind && revision(said.revision).told.wanted.has_value();
@@ -436,17 +555,24 @@ void AgentBook::said_report(const link::InstanceReport& report) {
     }
     self.revision = report.revision;
     switch (report.state) {
-        case link::InstanceState::starting:
         case link::InstanceState::frozen:
+            if (!self.is_frozen) {
+                fail_(fmt::format("{} is said to be frozen, and is not", report.instance));
+            }
+            break;
+        case link::InstanceState::starting:
+            self.is_unready = self.is_unready || self.is_ready;
             self.is_ready = false;
             break;
         case link::InstanceState::ready:
             self.is_ready = true;
+            self.is_unready = false;
             self.ready_at = loop_.now();
+            revision(self.revision).failure.reset();
             if (!self.is_adopted) {
                 answer_wakes(revision(self.revision));
             }
-            if (std::exchange(self.is_woken, false)) {
+            if (std::exchange(self.is_woken, false) || std::exchange(self.is_thawing, false)) {
                 self.lease_until = std::max(self.lease_until, loop_.now() + options_.lease);
             }
             break;
@@ -454,13 +580,34 @@ void AgentBook::said_report(const link::InstanceReport& report) {
             said_draining(report.instance, self);
             break;
         case link::InstanceState::stopping:
-            self.is_stopping = true;
-            self.stopping_since = loop_.now();
+            said_stopping(report.instance, self);
             break;
         case link::InstanceState::ended:
             said_ended(report);
             break;
     }
+}
+
+void AgentBook::said_stopping(const std::string& name, Instance& self) {
+    if (self.is_frozen && !self.is_draining) {
+        const Revision& its = revision(self.revision);
+        const auto is_over = [&](const Told& told) { return may_end_frozen(told, self); };
+        const bool is_evicted = is_over_budget();
+        if (!is_ending_ && !self.is_freeze_failed && !is_evicted &&
+            !at_this_instant(its, is_over)) {
+            fail_(fmt::format(
+                "{} was frozen {} ago, is to be kept for {}, and is ended", name,
+                ago(self.frozen_since),
+                base::format_duration(its.told.wanted ? its.told.wanted->spec.keep_frozen
+                                                      : base::Duration{})));
+        }
+        ++probes[self.is_freeze_failed ? "not frozen, ended"
+                 : is_evicted          ? "evict"
+                                       : "kept enough"];
+        self.was_frozen = true;
+    }
+    self.is_stopping = true;
+    self.stopping_since = loop_.now();
 }
 
 void AgentBook::said_ended(const link::InstanceReport& report) {
@@ -485,6 +632,7 @@ void AgentBook::said_ended(const link::InstanceReport& report) {
     }
     const bool proven =
         self.ready_at != base::Instant{} && loop_.now() - self.ready_at >= options_.proven_after;
+    its.failure = report.instance;
     its.failures = proven ? 1 : its.failures + 1;
     its.failed_at = loop_.now();
     its.start_after = loop_.now() + restart_delay(its.failures);
@@ -500,6 +648,10 @@ void AgentBook::check_reason(const std::string& name, const Instance& self,
     std::string other;  // true as well
     if (self.is_draining || self.is_stopping) {
         expected = "";
+    } else if (self.is_frozen) {
+        // Nobody misses it; if it is to thaw already, somebody does.
+        expected = "";
+        other = report.reason;
     } else if (record == known.end() || !record->exit) {
         expected = "LaunchFailed";
         other = "Ended";  // the launcher lost it, and it never ran
@@ -510,7 +662,13 @@ void AgentBook::check_reason(const std::string& name, const Instance& self,
                                       : fmt::format("ExitCode{}", exit.code.value_or(-1));
         if (self.is_kill_asked) {
             // What the sick are told depends on how long they were: seconds, for NotListening.
-            other = report.reason == "NotListening" && !apps_.has_answered(name) && self.port != 0
+            const bool is_stopped = report.reason == "Stopped" && self.is_stop_heard;
+            const bool is_taken = report.reason == "PortTaken" && apps_.met_a_squatter(name);
+            const bool is_stuck =
+                report.reason == "ThawFailed" && self.thaws_refused >= thaws_refused_max;
+            other = is_stopped || is_taken || is_stuck ? report.reason
+                    : report.reason == "NotListening" && self.ready_at == base::Instant{} &&
+                            self.port != 0
                         ? "NotListening"
                         : "ProbeFailed";
         } else {
@@ -537,116 +695,6 @@ void AgentBook::said_cold_start(const link::ColdStart& start) {
     }
     if (!instance(start.instance).is_ready) {
         fail_(fmt::format("{} is not ready, and its start is told", start.instance));
-    }
-}
-
-// At any time ----------------------------------------------------------------------------------
-
-void AgentBook::check_shortage(const std::string& name, Revision& self) {
-    std::uint32_t alive = 0;
-    for (const auto& [other, each] : instances_) {
-        alive += each.revision == name && (each.runs || each.is_launching) && !each.is_going();
-    }
-    std::uint32_t target = self.told.wanted ? self.told.wanted->instances : 0;
-    if (self.told.wanted && waiting(self.told, &Told::Waiting::open) > 0) {
-        target = std::max(target, 1U);
-    }
-    if (alive >= target || is_ending_) {
-        self.short_since.reset();
-        return;
-    }
-    if (!self.short_since) {
-        self.short_since = loop_.now();
-    }
-    const auto since = std::max({*self.short_since, self.start_after, serves_since_});
-    if (loop_.now() - since > replaced_within) {
-        fail_(fmt::format("{} of {} instances of {} run, and for {} none was started", alive,
-                          target, name, ago(since)));
-    }
-}
-
-void AgentBook::look() {
-    if (!serves_) {
-        return;
-    }
-    for (auto& [name, self] : revisions_) {
-        check_shortage(name, self);
-        check_logs(name, self);
-        for (const auto& [offered, state] : self.offered) {
-            const Instance& each = instances_.at(offered);
-            if (state == link::InstanceState::ready && !each.runs && !each.is_launching &&
-                loop_.now() - std::max(each.ended_at, serves_since_) > 1s) {
-                fail_(fmt::format("{} ended {} ago and is still offered", offered,
-                                  ago(each.ended_at)));
-            }
-        }
-    }
-    for (const auto& [name, each] : instances_) {
-        if (each.runs && !each.is_known && loop_.now() - serves_since_ > 1s) {
-            fail_(fmt::format("{} runs, and nobody keeps it", name));
-        }
-        if (each.runs && each.is_stopping && !each.is_launching && !each.is_term_heard &&
-            !each.is_kill_asked && loop_.now() - each.stopping_since > 1s) {
-            fail_(fmt::format("{} is to stop since {}, and SIGTERM never reached it", name,
-                              ago(each.stopping_since)));
-        }
-    }
-}
-
-void AgentBook::check_logs(const std::string& name, const Revision& self) {
-    std::size_t kept = 0;
-    for (const auto& each : self.ended) {
-        kept += apps_.log_is_there(each) ? 1 : 0;
-    }
-    const std::size_t least = std::min(self.ended.size(), options_.logs.ended_per_revision_max);
-    if (kept < least) {
-        fail_(fmt::format("of {} ended instances of {} only {} logs are kept", self.ended.size(),
-                          name, kept));
-    }
-    if (self.last_crash && !apps_.log_is_there(*self.last_crash)) {
-        fail_(fmt::format("the log of {}, which crashed last, is gone", *self.last_crash));
-    }
-}
-
-void AgentBook::check_quiet(const AgentsControl& control) {
-    look();
-    for (const auto& each : machine_.known()) {
-        if (each.exit) {
-            fail_(fmt::format("{} ended, and is not forgotten", each.instance));
-        }
-    }
-    for (const auto& [name, self] : instances_) {
-        if (!self.runs && self.is_known) {
-            fail_(fmt::format("{} ended, and nobody said so", name));
-        }
-    }
-    for (const auto& [name, program] : apps_.programs()) {
-        const std::uint32_t wanted = control.wanted(name).value_or(0);
-        std::uint32_t running = 0;
-        std::uint32_t leaving = 0;  // has its whole grace, whatever others wait for
-        for (const auto& [instance, self] : instances_) {
-            const bool in_grace =
-                self.is_stopping && loop_.now() < self.stopping_since + revision(name).grace;
-            if (self.runs && self.revision == name) {
-                ++(in_grace ? leaving : running);
-            }
-        }
-        if (running != wanted) {
-            fail_(fmt::format("after calm {} instances of {} run, and {} are wanted", running, name,
-                              wanted));
-        }
-        const auto offered_by = [&](const EndpointMirror& mirror, const std::string& to) {
-            if (mirror.ready(name).size() != wanted || mirror.of(name).size() != wanted + leaving) {
-                fail_(fmt::format(
-                    "after calm {} sees {} ready of {} endpoints of {}; {} are "
-                    "wanted",
-                    to, mirror.ready(name).size(), mirror.of(name).size(), name, wanted));
-            }
-        };
-        offered_by(control.mirror(), "control");
-        for (const auto& proxy : proxies_) {
-            offered_by(proxy->mirror(), proxy->name());
-        }
     }
 }
 

@@ -48,6 +48,8 @@ public:
     void proxy_here(std::uint64_t connection, std::string name);
     void proxy_gone(std::uint64_t connection);
     void heard_wake(std::uint64_t connection, const link::Wake& wake);
+    void heard_stopped(const std::string& instance);
+    void control_here();
     // What it asks of the launcher.
     void scanned(const std::vector<host::KnownInstance>& known);
     void launches(const host::LaunchPlan& plan);
@@ -55,6 +57,9 @@ public:
     void terminates(const std::string& instance);
     void terminated(const std::string& instance) { instances_[instance].is_term_heard = true; }
     void kills(const std::string& instance);
+    void freezes(const std::string& instance);
+    void thaws(const std::string& instance);
+    void moved_freezer(const std::string& instance, const base::Status& answer);
     void forgets(const std::string& instance);
     void ends_all() { is_ending_ = true; }
     // What it says.
@@ -63,6 +68,8 @@ public:
     void said_cold_start(const link::ColdStart& start);
     // At any time: what must not last, does not.
     void look();
+    // Control has had time to hear all that the agent said: what of it must it know?
+    void check_told(const AgentsControl& control);
     // What must be true when nothing happens any more.
     void check_quiet(const AgentsControl& control);
 
@@ -87,16 +94,28 @@ private:
         bool is_woken = false;  // started while requests waited, and not ready yet
         bool is_draining = false;
         bool is_stopping = false;
+        bool is_term_asked = false;
         bool is_term_heard = false;
         bool is_kill_asked = false;
         bool is_end_said = false;
+        bool is_frozen = false;         // asked to be, or found so, and not asked to thaw
+        bool is_thawing = false;        // asked to, and not ready yet
+        bool is_freeze_failed = false;  // it may be frozen, or not
+        bool was_frozen = false;        // when it was told to stop
+        bool is_unready = false;        // was ready, and its probe failed
+        bool is_stop_heard = false;     // SIGSTOP
+        std::uint32_t thaws_refused = 0;
+        base::Instant frozen_since;
+        base::Instant thaw_since;
+        base::Instant stop_heard_at;
+        std::optional<base::Instant> asleep_since;  // frozen, and the agent thinks otherwise
         base::Instant known_since;
         base::Instant ready_at;
         base::Instant lease_until;
         base::Instant draining_since;
         base::Instant stopping_since;
 
-        bool is_going() const { return is_draining || is_stopping || is_kill_asked; }
+        bool is_going() const { return is_draining || is_stopping || is_kill_asked || is_frozen; }
     };
     // What the agent was told of a revision.
     struct Told {
@@ -121,6 +140,8 @@ private:
         std::optional<base::Instant> short_since;
         std::vector<std::string> ended;  // whose end was reported, oldest first
         std::optional<std::string> last_crash;
+        // The last end that nobody asked for, if none was ready since.
+        std::optional<std::string> failure;
         std::map<std::string, link::InstanceState> offered;
     };
 
@@ -140,7 +161,14 @@ private:
                       const link::InstanceReport& report);
     void check_logs(const std::string& name, const Revision& revision);
     void said_ended(const link::InstanceReport& report);
+    void said_stopping(const std::string& name, Instance& instance);
     void said_draining(const std::string& name, Instance& instance);
+    void check_requests(const std::string& name, std::string_view what) const;
+    bool may_end_frozen(const Told& told, const Instance& instance) const;
+    bool is_over_budget() const;
+    void check_offered(const std::string& name, const Revision& revision);
+    void check_frozen(const std::string& name, Instance& instance);
+    void check_going(const std::string& name, const Instance& instance) const;
     void check_shortage(const std::string& name, Revision& revision);
     std::string ago(base::Instant when) const;
 
@@ -154,11 +182,14 @@ private:
     std::map<std::string, Instance> instances_;
     std::map<std::string, Revision> revisions_;
     std::map<std::uint64_t, std::string> connections_;  // of proxies, as the agent sees them
+    std::map<std::string, base::Instant> gone_;         // of proxies that were lost, when
     bool has_control_ = false;
     bool is_alive_ = false;
     bool serves_ = false;
     bool is_ending_ = false;
     base::Instant serves_since_;
+    base::Instant control_since_;
+    std::optional<base::Instant> over_budget_since_;
 };
 
 }  // namespace tidemill::sim

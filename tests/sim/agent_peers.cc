@@ -77,6 +77,7 @@ std::optional<std::uint32_t> AgentsControl::wanted(const std::string& revision) 
 void AgentsControl::go() {
     scope_.cancel();
     listener_.reset();
+    ends_.clear();
 }
 
 void AgentsControl::come() {
@@ -98,6 +99,10 @@ void AgentsControl::connected(link::Connection& connection, const link::Hello&) 
 }
 
 base::Status AgentsControl::received(link::Connection&, link::Message message) {
+    if (const auto* report = std::get_if<link::InstanceReport>(&message);
+        report != nullptr && report->state == link::InstanceState::ended) {
+        ends_.insert(report->instance);
+    }
     TRY(const auto changed, mirror_.take(std::move(message)));
     (void)changed;
     return base::ok;

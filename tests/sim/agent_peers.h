@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ public:
     void go();
     void come();
     bool is_here() const { return scope_.size() > 0; }
+    // In this life of it.
+    bool has_heard_end_of(const std::string& instance) const { return ends_.contains(instance); }
     const EndpointMirror& mirror() const { return mirror_; }
 
     void connected(link::Connection& connection, const link::Hello& peer) override;
@@ -56,6 +59,7 @@ private:
     std::unique_ptr<link::Table> table_;
     std::map<std::string, link::WantedRevision> wanted_;
     EndpointMirror mirror_;
+    std::set<std::string> ends_;
     std::unique_ptr<host::Listener> listener_;
     async::Scope scope_;
 };

@@ -16,7 +16,9 @@ public:
         Peer& mine = peers_[&connection];
         mine.id = ++last_id_;
         mine.is_control = peer.role == "control";
-        if (!mine.is_control) {
+        if (mine.is_control) {
+            book_.control_here();
+        } else {
             book_.proxy_here(mine.id, peer.boot_id);
         }
         inner_.connected(connection, peer);
@@ -104,7 +106,10 @@ public:
         return inner_.kill(std::move(instance));
     }
     async::Task<base::Status> freeze(std::string instance, Freeze wanted) override {
-        return inner_.freeze(std::move(instance), wanted);
+        wanted == Freeze::frozen ? book_.freezes(instance) : book_.thaws(instance);
+        const auto moved = co_await inner_.freeze(instance, wanted);
+        book_.moved_freezer(instance, moved);
+        co_return moved;
     }
     async::Task<base::Result<std::vector<host::KnownInstance>>> scan() override {
         auto known = co_await inner_.scan();
@@ -124,7 +129,13 @@ public:
         book_.forgets(instance);
         return inner_.forget(std::move(instance));
     }
-    async::Task<host::LauncherEvent> next_event() override { return inner_.next_event(); }
+    async::Task<host::LauncherEvent> next_event() override {
+        auto event = co_await inner_.next_event();
+        if (event.kind == host::LauncherEvent::Kind::stopped) {
+            book_.heard_stopped(event.instance);
+        }
+        co_return event;
+    }
     const host::LauncherCapabilities& capabilities() const override {
         return inner_.capabilities();
     }

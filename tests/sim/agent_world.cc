@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "agent/note.h"
 #include "agent_apps.h"
 #include "agent_book.h"
 #include "agent_peers.h"
@@ -39,6 +40,7 @@ struct Options {
     host_sim::InstanceOptions instances;
     agent::Options agent;
     std::size_t proxies = 1;
+    std::uint64_t squatters_one_in = 0;
 
     explicit Options(std::uint64_t seed) {
         host_sim::Dice dice(seed, "agent options");
@@ -63,16 +65,22 @@ struct Options {
             agent.decider.drain_max = dice.between(500ms, 4s);
         }
         proxies = 1 + dice.below(2);
+        instances.freeze_fails_ppm = sometimes(3, 800'000);
+        instances.memory_bytes_min = 10U << 20;
+        instances.memory_bytes_max = 100U << 20;
+        agent.frozen_bytes_max = dice.one_in(2) ? 120U << 20 : 1000U << 20;
+        squatters_one_in = dice.one_in(4) ? 4 : 0;
     }
     std::string text() const {
         return fmt::format(
             "launch.fails_ppm={} launch.unacknowledged_ppm={} launcher.unanswered_ppm={} "
-            "stubborn_ppm={} launch.max={} end.max={} drain_max={} ports={} proxies={}",
+            "stubborn_ppm={} launch.max={} end.max={} drain_max={} ports={} proxies={} "
+            "freeze_fails_ppm={} frozen_bytes_max={} squatters={}",
             instances.fails_ppm, instances.unacknowledged_ppm, instances.unanswered_ppm,
             instances.stubborn_ppm, base::format_duration(instances.launch_max),
             base::format_duration(instances.end_max),
             base::format_duration(agent.decider.drain_max), agent.port_last - agent.port_first + 1,
-            proxies);
+            proxies, instances.freeze_fails_ppm, agent.frozen_bytes_max, squatters_one_in);
     }
 };
 
@@ -90,6 +98,10 @@ public:
         instances_.on_start = [this](const host::LaunchPlan& plan) {
             apps_.started(plan);
             book_.started(plan);
+        };
+        apps_.set_squatters(options_.squatters_one_in);
+        instances_.holder_of = [this](const std::string& instance, std::uint16_t port) {
+            return apps_.holder_of(instance, port);
         };
         instances_.on_end = [this](const host::LaunchPlan& plan) {
             apps_.ended(plan);
@@ -112,6 +124,8 @@ private:
     void install();
     void act();
     void harm();
+    void annoy();
+    bool is_watched(const std::string& instance) const;
     void want();
     void request();
     void start_agent();
@@ -156,12 +170,20 @@ void AgentWorld::install() {
         const Habit habits[] = {Habit::serves, Habit::serves, Habit::flaky, Habit::flaky,
                                 Habit::hangs,  Habit::exits,  Habit::silent};
         program.habit = habits[dice_.below(std::size(habits))];
-        if (program.habit == Habit::hangs) {
+        spec.keep_frozen = dice_.one_in(3)   ? base::Duration(0)
+                           : dice_.one_in(3) ? base::Duration(100s)
+                                             : dice_.between(500ms, 20s);
+        if (spec.readiness.kind == link::ProbeSpec::Kind::http && dice_.one_in(2)) {
+            spec.readiness.period = dice_.between(100ms, 800ms);
+            spec.readiness.success_threshold = 1 + static_cast<std::uint32_t>(dice_.below(2));
+        }
+        if (program.habit == Habit::hangs || dice_.one_in(3)) {
             spec.liveness.emplace();
             spec.liveness->kind = link::ProbeSpec::Kind::http;
             spec.liveness->path = "/alive";
             spec.liveness->period = 500ms;
-        } else if (program.habit != Habit::silent) {
+        }
+        if (program.habit != Habit::silent && !spec.liveness) {
             program.is_single = dice_.one_in(3);
         }
         if (program.habit == Habit::silent || program.habit == Habit::hangs) {
@@ -200,7 +222,14 @@ void AgentWorld::want() {
 
 void AgentWorld::request() {
     auto& proxy = *proxies_[dice_.below(proxies_.size())];
-    const auto& name = any_revision();
+    std::vector<std::string> frozen;
+    for (const auto& known : instances_.known()) {
+        if (instances_.is_frozen(known.instance)) {
+            frozen.push_back(agent::read_note(known.note)->revision);
+        }
+    }
+    const auto& name =
+        frozen.empty() || dice_.one_in(3) ? any_revision() : frozen[dice_.below(frozen.size())];
     for (auto count = 1 + dice_.below(dice_.one_in(4) ? 8 : 2); count > 0; --count) {
         proxy.request(name, dice_.one_in(4) ? dice_.between(1s, 15s) : dice_.between(1ms, 400ms));
     }
@@ -255,7 +284,7 @@ void AgentWorld::harm() {
 }
 
 void AgentWorld::act() {
-    const auto what = dice_.below(20);
+    const auto what = dice_.below(24);
     if (what < 6) {
         want();
     } else if (what < 12) {
@@ -263,13 +292,47 @@ void AgentWorld::act() {
     } else if (what < 14) {
         if (const auto victim = any_instance()) {
             host::InstanceExit how;
-            how.signal = dice_.one_in(2) ? 9 : 11;
+            // The frozen hear only that one.
+            how.signal = instances_.is_frozen(*victim) || dice_.one_in(2) ? 9 : 11;
             how.oom_kills = how.signal == 9 ? dice_.below(2) : 0;
             (void)instances_.end(*victim, how);
         }
+    } else if (what < 16) {
+        annoy();
     } else {
         harm();
     }
+}
+
+// What happens to a program without its doing.
+void AgentWorld::annoy() {
+    const auto victim = any_instance();
+    if (!victim) {
+        return;
+    }
+    switch (dice_.below(3)) {
+        case 0:
+            (void)instances_.stop(*victim);
+            break;
+        case 1:
+            (void)instances_.resume(*victim);
+            break;
+        default:
+            if (is_watched(*victim)) {
+                apps_.be_unready(*victim, dice_.between(200ms, 12s));
+                ++book_.probes["unready"];
+            }
+            break;
+    }
+}
+
+// Its readiness is asked for again and again, and it says nothing about its liveness.
+bool AgentWorld::is_watched(const std::string& instance) const {
+    const auto note = agent::read_note(instances_.plan(instance)->note);
+    const auto& program = apps_.programs().at(note->revision);
+    return program.wanted.spec.readiness.period > base::Duration{} &&
+           !program.wanted.spec.liveness &&
+           (program.habit == Habit::serves || program.habit == Habit::flaky);
 }
 
 // In steps, so that what must not last is seen.
@@ -308,7 +371,14 @@ SimReport AgentWorld::run() {
     }
     // Calm: nothing breaks any more, and what can never come up is not wanted any more.
     apps_.calm_down();
-    instances_.set_options({});
+    apps_.set_squatters(0);
+    host_sim::InstanceOptions calm;
+    calm.memory_bytes_min = options_.instances.memory_bytes_min;
+    calm.memory_bytes_max = options_.instances.memory_bytes_max;
+    instances_.set_options(calm);
+    for (const auto& known : instances_.known()) {
+        (void)instances_.resume(known.instance);
+    }
     machine_.network.heal_all();
     machine_.network.set_options({});
     machine_.disk.set_options({});
