@@ -110,7 +110,9 @@ void Agent::proxy_gone(std::uint64_t proxy) {
         }
     }
     // It may come back in a moment, with requests that run all the while: nobody speaks for it yet.
-    proxies_back_by_ = host_.loop.now() + options_.proxy_patience;
+    const bool is_written_off = TIDEMILL_MUTANT("agent.lost_proxy_has_drained");
+    proxies_back_by_ =
+        host_.loop.now() + (is_written_off ? base::Duration{} : options_.proxy_patience);
     if (!is_proxy_awaited_) {
         is_proxy_awaited_ = true;
         (void)tasks_.spawn(await_proxies());
@@ -159,7 +161,7 @@ void Agent::drained(std::uint64_t proxy, const link::Drained& drained) {
 void Agent::check_drained(Instance& instance) {
     if (instance.view.state == State::draining &&
         instance.view.requests == InstanceView::Requests::may_run &&
-        (host_.loop.now() >= proxies_back_by_ || TIDEMILL_MUTANT("agent.lost_proxy_has_drained")) &&
+        host_.loop.now() >= proxies_back_by_ &&
         (std::ranges::includes(instance.drained_by, proxies_) ||
          (TIDEMILL_MUTANT("agent.one_proxy_speaks_for_all") && !instance.drained_by.empty()))) {
         instance.view.requests = InstanceView::Requests::none;

@@ -49,7 +49,7 @@ struct Options {
         };
         instances.fails_ppm = sometimes(3, 400'000);
         instances.unacknowledged_ppm = sometimes(3, 300'000);
-        instances.unanswered_ppm = sometimes(4, 50'000);
+        instances.unanswered_ppm = sometimes(4, 200'000);
         instances.stubborn_ppm = sometimes(3, 600'000);
         if (dice.one_in(3)) {
             instances.end_max = 2s;
@@ -68,7 +68,9 @@ struct Options {
         instances.freeze_fails_ppm = sometimes(3, 800'000);
         instances.memory_bytes_min = 10U << 20;
         instances.memory_bytes_max = 100U << 20;
-        agent.frozen_bytes_max = dice.one_in(2) ? 120U << 20 : 1000U << 20;
+        agent.frozen_bytes_max = dice.one_in(3)   ? 40U << 20
+                                 : dice.one_in(2) ? 120U << 20
+                                                  : 1U << 30;
         squatters_one_in = dice.one_in(4) ? 4 : 0;
     }
     std::string text() const {
@@ -126,6 +128,7 @@ private:
     void harm();
     void annoy();
     bool is_watched(const std::string& instance) const;
+    const std::string& proxy_that_is_waited_for() const;
     void want();
     void request();
     void start_agent();
@@ -240,6 +243,21 @@ void AgentWorld::start_agent() {
     agent_ = std::make_unique<AgentProcess>(machine_, instances_, book_, options_.agent);
 }
 
+// One that still has requests on an instance that drains, if there is one.
+const std::string& AgentWorld::proxy_that_is_waited_for() const {
+    for (const auto& proxy : proxies_) {
+        for (const auto& [revision, endpoints] : proxy->mirror().all()) {
+            for (const auto& endpoint : endpoints) {
+                if (endpoint.state == link::InstanceState::draining &&
+                    proxy->in_flight(endpoint.instance) > 0) {
+                    return proxy->name();
+                }
+            }
+        }
+    }
+    return proxies_.front()->name();
+}
+
 void AgentWorld::harm() {
     switch (dice_.below(9)) {
         case 0:
@@ -256,7 +274,7 @@ void AgentWorld::harm() {
             control_.is_here() ? control_.go() : control_.come();
             break;
         case 4:
-            machine_.network.reset_all(dice_.one_in(2) ? "control" : proxies_.front()->name());
+            machine_.network.reset_all(dice_.one_in(3) ? "control" : proxy_that_is_waited_for());
             ++book_.probes["reset"];
             break;
         case 5:
