@@ -49,8 +49,9 @@ std::string advice_for(const base::Error& error) {
 std::string advice_for_reason(std::string_view reason, std::string_view service) {
     if (reason == "ContainerMissing") {
         return fmt::format(
-            "the image is not here: deploy the folder again (tidemill deploy PATH "
-            "--name {})",
+            "an image that a deploy made is not here any more: deploy its folder again (tidemill "
+            "deploy PATH --name {}); one of a registry could not be had: the TM code above has a "
+            "page",
             service);
     }
     if (reason == "RevisionMissing" || reason == "ConfigurationMissing") {

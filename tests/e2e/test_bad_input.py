@@ -318,12 +318,15 @@ class Folders(ApiCase):
         self.assertIn("no-such-package-tidemill-e2e", done.stderr)
         self.assertEqual(self.api.call("GET", f"{SERVICES}/bad")[0], 404)
 
-    def test_an_image_of_a_registry_is_not_yet(self):
-        digest = "sha256:" + "0" * 64
-        done = self.tidemill("deploy", f"ghcr.io/knative/helloworld@{digest}", "--name", "bad", check=False)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertRegex(done.stderr, "(?i)not yet")
-        self.assertEqual(self.api.call("GET", f"{SERVICES}/bad")[0], 404)
+    def test_an_image_whose_registry_does_not_answer(self):
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            image = f"127.0.0.1:{closed.getsockname()[1]}/helloworld@sha256:" + "0" * 64
+            done = self.tidemill("deploy", image, "--name", "unreachable", "--wait", "20s", check=False)
+        self.assertNotEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "TM-422")
+        self.assertIn(image, done.stderr)
+        self.tidemill("delete", "unreachable")
 
     def test_a_service_with_an_image_that_is_not_here(self):
         self.create(service("absent", IMAGE))

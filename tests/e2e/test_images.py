@@ -51,7 +51,7 @@ class Images(ApiCase):
     def test_a_service_of_a_tag_serves_from_zero_as_its_image_says(self):
         image = self.make("one")
         pinned = self.registry.push("team/one", "v1", image)
-        self.create(service("one", f"{self.registry.name}/team/one:v1", SHORT, {"SHAPE": "square"}))
+        self.create(service("one", f"{self.registry.name}/team/one:v1", {**SHORT, "tidemill.dev/keep-frozen": "0s"}, {"SHAPE": "square"}))
         self.wait_ready("one", 60)
         status = self.revision("one")["status"]
         self.assertEqual(status["containerStatuses"], [{"name": "user-container", "imageDigest": pinned}])

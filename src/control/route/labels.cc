@@ -116,6 +116,17 @@ std::set<std::string, std::less<>> routes_written_on(const Object& object) {
     return routes;
 }
 
+namespace {
+
+// A Service writes its Route on its Configuration before it makes the Route. Taking that away
+// because there is no Route yet would be undone by the Service, for ever.
+bool is_about_to_be_routed(const LabelWorld& world, const Object& object) {
+    return world.route == nullptr &&
+           text_of(object.metadata.labels, serving::service) == world.route_name;
+}
+
+}  // namespace
+
 Plan plan_routing_labels(const LabelWorld& world, base::WallTime now) {
     Plan plan;
     const auto referenced = referenced_by(world);
@@ -124,7 +135,7 @@ Plan plan_routing_labels(const LabelWorld& world, base::WallTime now) {
         world.route == nullptr || is_ready(*world.route) || is_failed(*world.route);
     const auto each = [&](const std::vector<ObjectPtr>& objects, const Names& names, State state) {
         for (const auto& object : objects) {
-            if (object->metadata.deletion_timestamp) {
+            if (object->metadata.deletion_timestamp || is_about_to_be_routed(world, *object)) {
                 continue;
             }
             const bool led_to = names.contains(object->metadata.name);

@@ -233,13 +233,27 @@ TEST_F(RoutePlan, RevisionsKnowTheirRoutes) {
     traffic(R"([{"revisionName": "shop-00001", "percent": 100, "latestRevision": false}])");
     EXPECT_EQ(state("shop-00001"), "active");
     EXPECT_EQ(state("shop-00002"), "reserve");
-    auto gone = world.label_world("shop");
+}
+
+TEST_F(RoutePlan, ARouteThatIsGoneIsForgottenButNotOneThatIsAboutToBeMade) {
+    auto revision = *world.get(KindId::revision, "shop-00002");
+    revision.metadata.annotations[std::string(serving::routes)] = "other,shop";
+    world.put(revision);
+    auto gone = world.label_world("other");
     gone.route = nullptr;
+    gone.revisions = {world.get(KindId::revision, "shop-00002")};
     world.apply(plan_routing_labels(gone, world.now));
-    EXPECT_EQ(state("shop-00001"), "reserve");
-    EXPECT_EQ(
-        text_of(world.get(KindId::revision, "shop-00001")->metadata.annotations, serving::routes),
-        "");
+    const auto routes = [&](KindId kind, const char* name) {
+        return std::string(text_of(world.get(kind, name)->metadata.annotations, serving::routes));
+    };
+    EXPECT_EQ(routes(KindId::revision, "shop-00002"), "shop");
+    EXPECT_EQ(state("shop-00002"), "active");
+    // The Service writes its Route on its Configuration first: who took that away would be answered
+    // by the Service, and that without an end.
+    auto not_yet = world.label_world("shop");
+    not_yet.route = nullptr;
+    EXPECT_EQ(plan_routing_labels(not_yet, world.now).changes.size(), 0U);
+    EXPECT_EQ(routes(KindId::configuration, "shop"), "shop");
 }
 
 }  // namespace
