@@ -145,6 +145,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     play(whole, bytes, SIZE_MAX);
     End split(role);
     play(split, bytes, std::size_t{data[1]} + 1);
-    CHECK(whole.log == split.log);
+    // Behind a peer's goodbye a connection without streams is over when a piece ends: what follows
+    // in the same piece is still told.
+    CHECK(whole.log.substr(0, whole.log.find('G')) == split.log.substr(0, split.log.find('G')));
     return 0;
 }
