@@ -226,6 +226,7 @@ void Agent::settle(Revision& revision) {
         wanted.surplus = Wanted::Surplus::keep;
     }
     std::vector<InstanceView> views;
+    views.reserve(revision.instances.size());
     for (const auto& [id, instance] : revision.instances) {
         views.push_back(instance->view);
     }
@@ -485,6 +486,7 @@ async::Task<void> Agent::end_all(base::Duration grace) {
     proxies_.clear();
     proxies_back_by_ = {};
     std::vector<std::string> names;
+    names.reserve(revisions_.size());
     for (const auto& [name, revision] : revisions_) {
         names.push_back(name);
     }

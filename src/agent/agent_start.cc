@@ -251,6 +251,7 @@ base::Result<host::LaunchPlan> Agent::plan(Instance& instance, const link::Wante
         instance.uid = *wanted.spec.run_as_user;
     } else {
         std::vector<std::uint32_t> taken;
+        taken.reserve(instances_.size());
         for (const auto& [name, other] : instances_) {
             taken.push_back(other->uid);
         }

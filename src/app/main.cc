@@ -45,7 +45,7 @@ std::string default_run_directory(const std::string& data) {
     return "/run/tidemill/" + name;
 }
 
-async::Task<base::Status> run_role(Process& process, std::string role, Options options) {
+async::Task<base::Status> run_role(Process& process, const std::string& role, Options options) {
     if (role == "proxy") {
         return run_proxy(process, std::move(options));
     }
@@ -55,7 +55,7 @@ async::Task<base::Status> run_role(Process& process, std::string role, Options o
     return run_control(process, std::move(options));
 }
 
-int up(std::vector<std::string> words, std::optional<std::string> role) {
+int up(const std::vector<std::string>& words, std::optional<std::string> role) {
     for (const auto& word : words) {
         if (word == "--help" || word == "-h") {
             fmt::print("{}", up_help());
@@ -101,12 +101,12 @@ int main(int argc, char** argv) {
     std::vector<std::string> words(argv + 1, argv + argc);
     if (!words.empty() && words.front() == "up") {
         words.erase(words.begin());
-        return tidemill::app::up(std::move(words), std::nullopt);
+        return tidemill::app::up(words, std::nullopt);
     }
     if (words.size() >= 2 && words.front() == "role") {
         const std::string role = words[1];
         words.erase(words.begin(), words.begin() + 2);
-        return tidemill::app::up(std::move(words), role);
+        return tidemill::app::up(words, role);
     }
     return tidemill::app::run_client(std::move(words));
 }

@@ -182,12 +182,7 @@ protected:
         EXPECT_NE(got.error().message.find(says), std::string::npos) << got.error().message;
         expect_clean();
     }
-    void pass(base::Duration span) {
-        (void)sim_.loop.run([](async::Loop& loop, base::Duration of) -> async::Task<base::Status> {
-            co_await async::sleep_for(loop, of);
-            co_return base::ok;
-        }(sim_.loop, span));
-    }
+    void pass(base::Duration span) { sim_.loop.run_for(span); }
     // Nothing half-done is left.
     void expect_clean() {
         pass(1s);
