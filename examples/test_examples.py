@@ -17,6 +17,8 @@ import contract  # noqa: E402
 
 PYTHON = os.environ.get("TEST_PYTHON", "/usr/bin/python3")
 NODE = os.environ.get("TEST_NODE") or shutil.which("node") or "node"
+# As the builder does: the machine's own compiler, else the one that Tidemill is built with.
+COMPILERS = os.environ if shutil.which("cc") else {**os.environ, "CC": "clang-19", "CXX": "clang++-19"}
 PYTHON_SHIM = [PYTHON, "-I", "-S", RUNTIMES + "/python/shim.py"]
 NODE_SHIM = [NODE, RUNTIMES + "/node/shim.js"]
 
@@ -117,7 +119,8 @@ class ExamplesTest(contract.Case):
 
     def test_native_cmake(self):
         build = self.folder()
-        subprocess.run(["cmake", "-S", HERE + "/native-cmake", "-B", build], check=True, capture_output=True)
+        subprocess.run(["cmake", "-S", HERE + "/native-cmake", "-B", build], check=True, capture_output=True,
+                       env=COMPILERS)
         subprocess.run(["cmake", "--build", build], check=True, capture_output=True)
         url, shim = self.app([build + "/native"], build)
         for visitor in (1, 2):
